@@ -1,0 +1,1 @@
+"""NOUNS: frozen values and their arithmetic; imports nothing of ours."""

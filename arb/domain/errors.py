@@ -1,0 +1,103 @@
+"""The error tree; a class tells the program what to do next.
+
+::
+
+    ArbError
+    ├─ TransientError          try again later; only these may restart a task
+    │  └─ VenueUnavailable
+    │     ├─ RateLimited
+    │     ├─ FeedSilent
+    │     └─ SequenceGap
+    ├─ OrderError              the order's fate is known
+    │  ├─ Rejected
+    │  └─ InsufficientBalance
+    ├─ OrderUnknown            the order's fate is NOT known: ask before acting
+    ├─ ProtocolError           the venue said something we do not understand
+    ├─ ConfigError             a person must fix it; refuse to start
+    ├─ JournalFull             the journal cannot take another event; CRITICAL
+    └─ InvariantBroken         we are wrong about the world; CRITICAL
+"""
+
+from __future__ import annotations
+
+
+class ArbError(Exception):
+    """Root of everything raised on purpose."""
+
+
+class TransientError(ArbError):
+    """The world failed for now: the supervising wrapper restarts the task."""
+
+
+class VenueUnavailable(TransientError):
+    """A venue did not answer, refused the connection or answered 5xx to a read."""
+
+    def __init__(self, venue: str, detail: str) -> None:
+        super().__init__(f"{venue}: {detail}")
+        self.venue = venue
+        self.detail = detail
+
+
+class RateLimited(VenueUnavailable):
+    """The venue told us to slow down; wait `retry_after_s` before any further request."""
+
+    def __init__(self, venue: str, detail: str, retry_after_s: float) -> None:
+        super().__init__(venue, detail)
+        self.retry_after_s = retry_after_s
+
+
+class FeedSilent(VenueUnavailable):
+    """The socket is open and nothing arrives: reconnect."""
+
+
+class SequenceGap(VenueUnavailable):
+    """Updates are missing: the book is hidden until a fresh snapshot."""
+
+
+class OrderError(ArbError):
+    """The order's fate is known and it does not rest at the venue."""
+
+    def __init__(self, client_order_id: str, venue: str, detail: str) -> None:
+        super().__init__(f"{venue}: order {client_order_id}: {detail}")
+        self.client_order_id = client_order_id
+        self.venue = venue
+        self.detail = detail
+
+
+class Rejected(OrderError):
+    """The venue refused the order by one of its rules."""
+
+
+class InsufficientBalance(OrderError):
+    """The venue refused the order for lack of funds or margin."""
+
+
+class OrderUnknown(ArbError):
+    """The order may or may not exist: query by client order id, never resubmit."""
+
+    def __init__(self, client_order_id: str, venue: str, detail: str) -> None:
+        super().__init__(f"{venue}: order {client_order_id} is unknown: {detail}")
+        self.client_order_id = client_order_id
+        self.venue = venue
+        self.detail = detail
+
+
+class ProtocolError(ArbError):
+    """The venue said something we do not understand; the frame is kept for inspection."""
+
+    def __init__(self, venue: str, detail: str) -> None:
+        super().__init__(f"{venue}: {detail}")
+        self.venue = venue
+        self.detail = detail
+
+
+class ConfigError(ArbError):
+    """A person must fix the configuration; the message says what, where and what to do."""
+
+
+class JournalFull(ArbError):
+    """The journal cannot accept another event (buffer or disk full): leave, CRITICAL."""
+
+
+class InvariantBroken(ArbError):
+    """We are wrong about the world: leave, CRITICAL."""

@@ -1,0 +1,1 @@
+"""GETTING IT DONE, AND UNDONE: plans and two-leg orders, still pure."""

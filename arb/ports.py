@@ -1,0 +1,166 @@
+"""What the edges implement and the shell is given. Protocols only.
+
+Owns: the shape of every seam between the core's drivers and the world.
+Never: imports an implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+import attrs
+import trio
+
+from arb.domain.effects import Cancel, Effect, Query, QueryAccount, Record
+from arb.domain.events import DepthSeen, Event
+from arb.domain.ids import ClientOrderId, FeedId, InstrumentId
+from arb.domain.order import ApprovedOrder
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The one clock with two readings."""
+
+    def monotonic_ns(self) -> int:
+        """For ages, latencies and order; virtual under a mock clock."""
+
+    def wall_ns(self) -> int:
+        """UTC: the last anchor plus monotonic time since."""
+
+
+@attrs.frozen(kw_only=True)
+class Endpoint:
+    """Where a stream goes."""
+
+    host: str
+    port: int
+    is_tls: bool
+
+
+class Dialer(Protocol):
+    """Opens byte streams: sockets in production, in-memory pairs in simulations."""
+
+    async def __call__(self, endpoint: Endpoint) -> trio.abc.Stream:
+        """Connect (TLS included). The caller sets the deadline.
+
+        Raises:
+            OSError: nothing answers there.
+        """
+
+
+class EventSink(Protocol):
+    """The inbox as the edges see it: three ways in, none of which waits."""
+
+    def put_depth(self, instrument: InstrumentId, take: Callable[[], DepthSeen | None]) -> None:
+        """Market lane, latest wins per instrument: `take` is called when the decision loop is ready for it."""
+
+    def put_latest(self, key: str, event: Event) -> None:
+        """Market lane for other conflatable events (FeedSeen, FundingRateSeen, FxSeen …): latest wins per key."""
+
+    def put_account(self, event: Event) -> None:
+        """Account lane: lossless, bounded, served first.
+
+        Raises:
+            InvariantBroken: the lane is full; the engine no longer keeps up with its own account.
+        """
+
+
+@attrs.frozen(kw_only=True)
+class Trade:
+    """A public trade; for the recorder and the display, not for the core."""
+
+    instrument: InstrumentId
+    price: str
+    qty: str
+    is_buy: bool
+    """Taker bought."""
+    trade_id: str
+    venue_ns: int
+    received_ns: int
+
+
+class MarketTap(Protocol):
+    """Receives what the core does not: trades, tickers, raw counters. Never waits."""
+
+    def trade(self, trade: Trade) -> None:
+        """A public trade."""
+
+    def frame(self, feed: FeedId, received_ns: int, venue_ns: int | None) -> None:
+        """A frame arrived; for latency histograms and connection gauges."""
+
+    def fault(self, feed: FeedId, raw: bytes, detail: str) -> None:
+        """A frame that could not be understood; counted and kept, bounded."""
+
+
+class OrderGateway(Protocol):
+    """Takes orders of one venue and answers by events only."""
+
+    def submit_nowait(self, order: ApprovedOrder) -> None:
+        """Queue an order whose intent is already synced to disk."""
+
+    def cancel_nowait(self, cancel: Cancel) -> None:
+        """Queue a cancel."""
+
+    def query_nowait(self, query: Query) -> None:
+        """Queue a query; it is asked at `not_before_ns`."""
+
+    def query_account_nowait(self, query: QueryAccount) -> None:
+        """Queue a re-read of balances and positions."""
+
+
+class Journal(Protocol):
+    """The append-only record of consumed events and their effects."""
+
+    def append(self, event: Event) -> None:
+        """Buffer a consumed event; opens a step.
+
+        Raises:
+            JournalFull: buffer or disk cannot take it.
+        """
+
+    def append_effects(self, effects: tuple[Effect, ...]) -> int:
+        """Close the step; returns its sequence number."""
+
+    async def synced(self, seq: int) -> None:
+        """Wait until everything up to `seq` is on disk.
+
+        Raises:
+            JournalFull: it never will be.
+        """
+
+    @property
+    def synced_seq(self) -> int:
+        """Highest sequence known to be on disk."""
+
+
+class Store(Protocol):
+    """Tables for later."""
+
+    def put(self, record: Record, seq: int) -> None:
+        """Queue a row revision; full means `StoreFull` in health and HALTED, never a wait."""
+
+    async def flush(self) -> None:
+        """Wait until everything queued is written."""
+
+
+class AlertSink(Protocol):
+    """Tells people."""
+
+    def alert(self, key: str, severity: str, text: str, fields: Mapping[str, object]) -> None:
+        """Deduplicated and rate-limited; never waits."""
+
+
+class ThreadRunner(Protocol):
+    """Runs a blocking function elsewhere; inline in simulations."""
+
+    async def __call__(self, function: Callable[[], T], /) -> T:
+        """Return what the function returns; not abandoned on cancellation unless it only reads."""
+
+
+class OrderTracker(Protocol):
+    """Orders a gateway still works on, for the sweep."""
+
+    def unfinished(self) -> tuple[tuple[ClientOrderId, InstrumentId], ...]:
+        """Requests in flight included."""

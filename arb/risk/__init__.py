@@ -1,0 +1,1 @@
+"""REFUSING: knows limits, not strategies."""

@@ -1,0 +1,1 @@
+"""MEMORY: what the engine believes, built from events and nothing else."""

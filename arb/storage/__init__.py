@@ -1,0 +1,1 @@
+"""FOR LATER: the journal and the stores."""

@@ -1,0 +1,1 @@
+"""WANTING: pure functions from a market view to intents."""

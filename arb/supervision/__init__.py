@@ -1,0 +1,1 @@
+"""LIFE AND DEATH OF TASKS."""

@@ -1,0 +1,1 @@
+"""FOR NOW: logs, metrics, health, alerts."""

@@ -1,0 +1,1 @@
+"""The only files that open or wait on venue sockets."""
