@@ -298,7 +298,14 @@ class BalancesSeen:
     is_full: bool
 
 
-AccountInbound = OrderUpdate | Fill | BalancesSeen | Position | FundingPaid | Reply | Alive | Reconnect | Fault
+@attrs.frozen
+class Reread:
+    """Something changed that the stream does not tell in full (margin call, leverage, funding): read the snapshot and the funding ledger again."""
+
+    reason: str
+
+
+AccountInbound = OrderUpdate | Fill | BalancesSeen | Position | Reply | Alive | Reconnect | Reread | Fault
 
 
 @attrs.frozen(kw_only=True)
@@ -359,21 +366,41 @@ class AccountProtocol(Protocol):
     def parse_fees(self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...]) -> tuple[FeeSchedule, ...]:
         """Rates per instrument, `source="venue"`."""
 
-    def setup_requests(self, instrument: Instrument, leverage: int, stamps: tuple[Stamp, Stamp, Stamp]) -> tuple[HttpRequest, ...]:
-        """Isolated margin, one-way mode, leverage (perpetuals); empty for spot. "Already so" answers count as success."""
+    @property
+    def setup_count(self) -> int:
+        """How many stamps `setup_requests` needs; 0: there is nothing to set up."""
 
-    def setup_problem(self, answers: tuple[HttpResponse, ...]) -> str | None:
-        """What is wrong with the answers of `setup_requests`; None: all set."""
+    def setup_requests(self, instrument: Instrument, leverage: int, stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
+        """One-way mode, isolated margin, leverage, then their read-back, to be sent in order, each after the answer before; empty for spot."""
+
+    def setup_problem(self, instrument: Instrument, leverage: int, answers: tuple[HttpResponse, ...]) -> str | None:
+        """What is wrong with the answers of `setup_requests` ("already so" is success; the read-back decides); None: all set."""
+
+    def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
+        """Funding booked since a UTC time; None: nothing is funded here."""
+
+    def parse_funding(self, answer: HttpResponse, received_ns: int) -> tuple[FundingPaid, ...]:
+        """The bookings, oldest first; a booking seen twice has the same `income_id`.
+
+        Raises:
+            ProtocolError: the answer cannot be understood.
+            VenueUnavailable: the answer is an error of the venue.
+        """
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:
         """Deposit and withdrawal states; None: this venue does not tell."""
 
     def parse_wallets(self, answer: HttpResponse) -> tuple[WalletState, ...]:
-        """The states."""
+        """The states, one per asset: open where any network is.
+
+        Raises:
+            ProtocolError: the answer cannot be understood.
+            VenueUnavailable: the answer is an error of the venue.
+        """
 
 
 class OrderCodec(Protocol):
-    """Sans-IO order entry of one venue. Answers are values; every error code has a consequence (a table in `rules.py`)."""
+    """Sans-IO order entry of one venue. Answers are values; every error code has a consequence (a table in `errors.py`)."""
 
     def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
         """A signed order."""
@@ -385,7 +412,7 @@ class OrderCodec(Protocol):
         """A signed query by client order id."""
 
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
-        """The executions of an order, where a query's own answer does not hold them; None: it does."""
+        """The executions of an order, where a query's own answer does not hold them; None: it does, or nothing was executed."""
 
     def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
         """What became of it; an answer that leaves the fate open gives state UNKNOWN."""
@@ -397,7 +424,12 @@ class OrderCodec(Protocol):
         """What is known; "no such order" gives NOT_FOUND."""
 
     def parse_trades(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[Fill, ...]:
-        """The executions."""
+        """The executions.
+
+        Raises:
+            ProtocolError: the answer cannot be understood.
+            VenueUnavailable: the answer is an error of the venue.
+        """
 
 
 class AccountSpec(Protocol):
