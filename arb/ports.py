@@ -134,12 +134,18 @@ class Journal(Protocol):
     def synced_seq(self) -> int:
         """Highest sequence known to be on disk."""
 
+    def wants_segment(self, now_ns: int) -> bool:
+        """Whether a new segment should begin before the next event."""
+
+    def begin_segment(self, snapshot: bytes, *, wall_ns: int, monotonic_ns: int) -> object:
+        """Begin a file with the engine's state before the next step."""
+
 
 class Store(Protocol):
     """Tables for later."""
 
     def put(self, record: Record, seq: int) -> None:
-        """Queue a row revision; full means `StoreFull` in health and HALTED, never a wait."""
+        """Queue a row revision; too many waiting rows halt trading, never the caller."""
 
     async def flush(self) -> None:
         """Wait until everything queued is written."""

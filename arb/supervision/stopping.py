@@ -1,0 +1,74 @@
+"""Why the engine stops, and with which exit code.
+
+Owns: the first reason to stop, its escalation, and the table of exit codes (contracts.md).
+Never: performs the stop.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import attrs
+import trio
+
+
+class Stop(Enum):
+    """Causes of an end, mildest first; a worse one replaces a milder one."""
+
+    GRACEFUL = 0
+    UNBALANCED = 1
+    BUG = 2
+    CRITICAL = 3
+    UNSAFE = 4
+
+    @property
+    def exit_code(self) -> int:
+        """What the process returns."""
+        return {Stop.GRACEFUL: 0, Stop.UNBALANCED: 1, Stop.BUG: 1, Stop.CRITICAL: 3, Stop.UNSAFE: 4}[self]
+
+
+@attrs.frozen
+class Reason:
+    """A cause and its words."""
+
+    stop: Stop
+    text: str
+
+
+class StopRequest:
+    """Set once by whoever must stop the engine; escalates, never softens."""
+
+    def __init__(self) -> None:
+        self._reason: Reason | None = None
+        self._asked = trio.Event()
+        self._critical = trio.Event()
+
+    @property
+    def reason(self) -> Reason | None:
+        """The worst cause so far."""
+        return self._reason
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody asked."""
+        return self._asked.is_set()
+
+    def ask(self, stop: Stop, text: str) -> None:
+        """Ask for the end."""
+        if self._reason is None or stop.value > self._reason.stop.value:
+            self._reason = Reason(stop, text)
+        self._asked.set()
+        if stop.value >= Stop.BUG.value:
+            self._critical.set()
+
+    async def wait_asked(self) -> Reason:
+        """Wait for the first request."""
+        await self._asked.wait()
+        assert self._reason is not None
+        return self._reason
+
+    async def wait_severe(self) -> Reason:
+        """Wait for a request that allows no drain."""
+        await self._critical.wait()
+        assert self._reason is not None
+        return self._reason
