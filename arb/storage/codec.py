@@ -27,7 +27,7 @@ _EVENT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Ev
 _EFFECT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Effect)}
 _ENCODER: Final = msgspec.msgpack.Encoder(decimal_format="string")
 _STEP: Final = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw, list[tuple[str, msgspec.Raw]]])
-_EVENT_DECODERS: Final = {name: msgspec.msgpack.Decoder(cls) for name, cls in _EVENT_TYPES.items()}
+_EVENT_DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {name: msgspec.msgpack.Decoder(cls) for name, cls in _EVENT_TYPES.items()}
 
 
 @attrs.frozen

@@ -1,0 +1,191 @@
+"""Nested scopes: services outlive trading, trading is what a stop cancels.
+
+::
+
+    services scope   journal, store, HTTP, order tasks, account streams      outlives trading
+    └─ trading scope sources · tick · dispatch · watchdog · decision         cancelled by a stop
+
+Owns: start order (readiness order), the drain, the classification of what failed, and the exit code.
+Never: knows a venue, a mode or a file.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Never, Protocol
+
+import attrs
+import trio
+
+from arb.domain.errors import ConfigError, InvariantBroken, JournalFull
+from arb.domain.events import Command, CommandKind
+from arb.ports import Clock, EventSink
+from arb.supervision.shutdown import ShutdownStep, StepReport, leaves, perform
+from arb.supervision.stopping import Reason, Stop, StopRequest
+
+IMMEDIATE_EXIT: int = 130
+
+
+class Service(Protocol):
+    """A task that says when it truly serves."""
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run until cancelled."""
+
+
+@attrs.frozen(kw_only=True)
+class Named:
+    """A task and what it is called in logs."""
+
+    name: str
+    run: Callable[[], Awaitable[None]]
+
+
+@attrs.frozen(kw_only=True)
+class NamedService:
+    """A service and what it is called in logs."""
+
+    name: str
+    run: Service
+
+
+class Settling(Protocol):
+    """What a drain needs to know of the engine."""
+
+    def is_settled(self) -> bool:
+        """No two-leg order unfinished and none of our orders open."""
+
+
+class Drain:
+    """Ends when the engine has nothing in hand any more."""
+
+    def __init__(self, engine: Settling) -> None:
+        self._engine = engine
+        self._settled = trio.Event()
+        self._begun = False
+
+    def after_turn(self) -> None:
+        """Called by the decision loop after every step."""
+        if self._begun and self._engine.is_settled():
+            self._settled.set()
+
+    async def wait_settled(self) -> None:
+        """Begin to look, and wait."""
+        self._begun = True
+        await self._settled.wait()
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """Everything the root runs, as the composition root put it together."""
+
+    clock: Clock
+    inbox: EventSink
+    stop: StopRequest
+    drain: Drain
+    drain_s: float
+    services: Sequence[NamedService]
+    """Started one after the other, each when the one before serves."""
+    trading: Sequence[Named]
+    """Started together once every service serves; the last is the decision loop."""
+    ending: Callable[[Reason], Sequence[ShutdownStep]]
+    """Steps of the shutdown for a reason."""
+    on_failure: Callable[[str, BaseException], None]
+    """A task failed: name and error; writes the stack to the log."""
+    on_stop: Callable[[Reason], None]
+    on_step: Callable[[StepReport], None]
+
+
+async def supervise(plan: Plan) -> Reason:
+    """Run everything until something stops it; return why.
+
+    Raises:
+        ConfigError: a service could not start for a reason a person must mend (port in use).
+    """
+    async with trio.open_nursery() as services:
+        try:
+            for service in plan.services:
+                await services.start(partial(_serve, plan, service))
+                if plan.stop.is_asked:
+                    break
+            else:
+                await _trade(plan)
+        except* ConfigError as failure:
+            raise ConfigError("; ".join(str(error) for error in leaves(failure))) from failure
+        reason = plan.stop.reason or Reason(Stop.GRACEFUL, "nothing left to do")
+        plan.on_stop(reason)
+        await perform(plan.ending(reason), plan.on_step)
+        services.cancel_scope.cancel(reason=reason.text)
+    return plan.stop.reason or reason
+
+
+async def _serve(plan: Plan, service: NamedService, *, task_status: trio.TaskStatus[None]) -> None:
+    """Contain a service: its failure asks for the end instead of tearing down what the end still needs."""
+    started = _Started(task_status)
+    try:
+        async with trio.open_nursery() as own:
+            own.start_soon(partial(service.run, task_status=started))
+    except ExceptionGroup as failure:
+        if not started.is_started:
+            raise
+        _classify(plan, service.name, failure)
+
+
+class _Started:
+    """Passes `started` on and remembers it."""
+
+    def __init__(self, inner: trio.TaskStatus[None]) -> None:
+        self._inner = inner
+        self.is_started = False
+
+    def started(self, value: None = None) -> None:
+        """The service serves."""
+        self.is_started = True
+        self._inner.started(value)
+
+
+async def _trade(plan: Plan) -> None:
+    try:
+        async with trio.open_nursery() as trading:
+            for task in plan.trading:
+                trading.start_soon(task.run, name=task.name)
+            await _until_stopped(plan)
+            trading.cancel_scope.cancel(reason=plan.stop.reason.text if plan.stop.reason else "")
+    except ExceptionGroup as failure:
+        _classify(plan, "trading", failure)
+
+
+async def _until_stopped(plan: Plan) -> None:
+    """Wait for a stop; a graceful one drains first, a severe one cuts the drain short."""
+    reason = await plan.stop.wait_asked()
+    if reason.stop is not Stop.GRACEFUL:
+        return
+    plan.inbox.put_account(Command(at_ns=plan.clock.monotonic_ns(), kind=CommandKind.DRAIN, operator="shell", reason=reason.text))
+    with trio.move_on_after(plan.drain_s):
+        async with trio.open_nursery() as race:
+            race.start_soon(_then_cancel, plan.stop.wait_severe, race.cancel_scope)
+            race.start_soon(_then_cancel, plan.drain.wait_settled, race.cancel_scope)
+
+
+async def _then_cancel(wait: Callable[[], Awaitable[object]], scope: trio.CancelScope) -> None:
+    await wait()
+    scope.cancel()
+
+
+def _classify(plan: Plan, name: str, failure: BaseExceptionGroup[BaseException]) -> None:
+    for error in leaves(failure):
+        plan.on_failure(name, error)
+        stop = Stop.CRITICAL if isinstance(error, JournalFull | InvariantBroken) else Stop.BUG
+        plan.stop.ask(stop, f"{name}: {type(error).__name__}: {error}")
+
+
+async def watch_signals(stop: StopRequest, exit_now: Callable[[int], Never], *, task_status: trio.TaskStatus[None]) -> None:
+    """First SIGINT or SIGTERM: stop gracefully. Second SIGINT: leave at once."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+        task_status.started()
+        async for number in received:
+            if stop.is_asked and number == signal.SIGINT:
+                exit_now(IMMEDIATE_EXIT)
+            stop.ask(Stop.GRACEFUL, f"received {signal.Signals(number).name}")

@@ -1,0 +1,84 @@
+"""`/health` and `/metrics` over hypercorn and quart-trio.
+
+Owns: the routes and the server's socket.
+Never: computes anything; it shows what the health board and the metrics hold.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import hypercorn.trio
+import msgspec
+import trio
+from hypercorn.config import Config
+from prometheus_client.exposition import choose_encoder
+from quart import Response, request
+from quart_trio import QuartTrio
+
+from arb.domain.errors import ConfigError
+from arb.telemetry.health import HealthBoard
+from arb.telemetry.metrics import Metrics
+
+
+def make_app(board: HealthBoard, metrics: Metrics, default_format: str) -> QuartTrio:
+    """The routes of the contract."""
+    app = QuartTrio("arb")
+
+    @app.get("/health")
+    async def health() -> Response:
+        status = 200 if board.status() in ("ok", "warn") else 503
+        return _json(board.report(), status)
+
+    @app.get("/health/live")
+    async def live() -> Response:
+        return _json({"live": board.is_live}, 200 if board.is_live else 503)
+
+    @app.get("/health/ready")
+    async def ready() -> Response:
+        return _json({"ready": board.is_ready}, 200 if board.is_ready else 503)
+
+    @app.get("/metrics")
+    async def exposition() -> Response:
+        if request.args.get("format", default_format) == "json":
+            return _json(metrics.as_json(), 200)
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(metrics.registry), content_type=content_type)
+
+    return app
+
+
+def _json(body: object, status: int) -> Response:
+    return Response(msgspec.json.encode(body), status=status, content_type="application/json")
+
+
+async def serve_http(
+    app: QuartTrio, *, host: str, port: int, on_bound: Callable[[str], None], task_status: trio.TaskStatus[None]
+) -> None:
+    """Serve until cancelled; `started` once the socket listens.
+
+    Raises:
+        ConfigError: the port is taken or the address is not ours.
+    """
+    config = Config()
+    config.bind = [f"{host}:{port}"]
+    config.errorlog = logging.getLogger("arb.http")
+    config.accesslog = None
+    config.graceful_timeout = 0.2
+    serve: Callable[..., Awaitable[None]] = partial(hypercorn.trio.serve, app, config)
+    try:
+        async with trio.open_nursery() as nursery:
+            bound = await nursery.start(serve)
+            on_bound(bound[0])
+            task_status.started()
+    except* OSError as failure:
+        raise ConfigError(f"monitoring.metrics_port: {host}:{port} cannot be served ({_words(failure)}); free it or choose another") from failure
+
+
+def _words(group: BaseExceptionGroup[OSError]) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return getattr(error, "strerror", None) or str(error)
