@@ -1,0 +1,100 @@
+"""What a venue's refusal means for us: one vocabulary for every error table, and its translation to order updates.
+
+Owns: `Outcome` and the order state each outcome gives to a submit, a cancel and a query.
+Never: guesses that an order is gone. Only a submit's refusal is definite; a refused cancel says nothing of the order.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from typing import Final
+
+import attrs
+
+from arb.domain.effects import Cancel, Query
+from arb.domain.order import OrderRequest, OrderState, OrderUpdate
+
+
+class Outcome(Enum):
+    """Consequence of a documented error."""
+
+    REJECTED = "rejected"
+    """This call created nothing; conditions of market or account forbid it."""
+    UNKNOWN = "unknown"
+    """It may have created something, or an earlier identical call may have: query."""
+    RETRY_LATER = "retry_later"
+    """Not executed; the venue is busy, closed or limits us."""
+    OUR_BUG = "our_bug"
+    """Not executed; we sent what the rules forbid."""
+    PERSON_MUST_ACT = "person_must_act"
+    """Not executed; keys, permissions or account settings are wrong."""
+    NOT_FOUND = "not_found"
+    """The venue knows no such order (it may be too new)."""
+
+
+@attrs.frozen
+class Verdict:
+    """An outcome and our name for the reason."""
+
+    outcome: Outcome
+    reason: str
+
+
+UNMAPPED: Final = Verdict(Outcome.UNKNOWN, "unmapped")
+VENUE_ERROR: Final = Verdict(Outcome.UNKNOWN, "venue_error")
+UNREADABLE: Final = Verdict(Outcome.UNKNOWN, "unreadable")
+
+_SUBMIT_STATE: Final = {
+    Outcome.REJECTED: OrderState.REJECTED,
+    Outcome.UNKNOWN: OrderState.UNKNOWN,
+    Outcome.RETRY_LATER: OrderState.REJECTED,
+    Outcome.OUR_BUG: OrderState.REJECTED,
+    Outcome.PERSON_MUST_ACT: OrderState.REJECTED,
+    Outcome.NOT_FOUND: OrderState.UNKNOWN,
+}
+
+
+def worded(verdict: Verdict, text: str) -> str:
+    """Our name, then the venue's words."""
+    return f"{verdict.reason}: {text[:200]}" if text else verdict.reason
+
+
+def submit_refused(request: OrderRequest, verdict: Verdict, text: str, received_ns: int) -> OrderUpdate:
+    """What a refused submit means for its order."""
+    state = _SUBMIT_STATE[verdict.outcome]
+    return OrderUpdate(
+        client_order_id=request.client_order_id,
+        instrument=request.instrument,
+        state=state,
+        filled_qty=Decimal(0) if state is OrderState.REJECTED else None,
+        reason=worded(verdict, text),
+        received_ns=received_ns,
+    )
+
+
+def cancel_refused(cancel: Cancel, verdict: Verdict, text: str, received_ns: int) -> OrderUpdate:
+    """A refused cancel: the order may be filled, cancelled, resting or never have existed."""
+    return OrderUpdate(
+        client_order_id=cancel.client_order_id,
+        instrument=cancel.instrument,
+        state=OrderState.UNKNOWN,
+        filled_qty=None,
+        venue_order_id=cancel.venue_order_id,
+        reason=worded(verdict, text),
+        received_ns=received_ns,
+    )
+
+
+def query_refused(query: Query, verdict: Verdict, text: str, received_ns: int) -> OrderUpdate:
+    """A refused query: not found, or nothing learned."""
+    is_absent = verdict.outcome is Outcome.NOT_FOUND
+    return OrderUpdate(
+        client_order_id=query.client_order_id,
+        instrument=query.instrument,
+        state=OrderState.NOT_FOUND if is_absent else OrderState.UNKNOWN,
+        filled_qty=None,
+        venue_order_id=query.venue_order_id,
+        reason=worded(verdict, text),
+        received_ns=received_ns,
+    )
