@@ -24,6 +24,8 @@ Tree = dict[str, Any]
 Path_ = tuple[str, ...]
 
 ENV_PREFIX: Final = "ARB__"
+FX_TICK_BPS: Final = 1e4 / 1_400
+"""One tick (1 KRW) of KRW-USDT near its usual price."""
 _INTERPOLATION: Final = re.compile(r"\$\{(?:(file):([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?)\}")
 _MOCK_KEYS: Final = frozenset(
     {
@@ -83,7 +85,7 @@ def strategy_params(settings: Settings, pair_name: str) -> Any:
     """
     pair = next(pair for pair in settings.pairs if pair.name == pair_name)
     values = {**settings.strategy.get(pair.strategy, {}), **pair.params}
-    return structure(values, load_strategy(pair.strategy).params_type, f"strategy.{pair.strategy} (pair {pair.name})")
+    return structure(values, load_strategy(pair.strategy).params_class, f"strategy.{pair.strategy} (pair {pair.name})")
 
 
 def _read(path: Path) -> Tree:
@@ -221,5 +223,6 @@ def _pair_checks(settings: Settings, name: str) -> list[str]:
         return [*faults, *str(error).splitlines()]
     strategy = load_strategy(pair.strategy)
     fees_bps = float(settings.fees.upbit_krw_bps + (settings.fees.binance_usdm_taker_bps if pair.kind.value == "spot_perp" else settings.fees.binance_spot_taker_bps))
-    faults.extend(f"pairs.{name}: {problem}" for problem in strategy.problems(params, 2 * fees_bps))
+    problems = strategy.problems(params, round_trip_cost_bps=2 * fees_bps, fx_tick_bps=FX_TICK_BPS)
+    faults.extend(f"pairs.{name}: {problem}" for problem in problems)
     return faults
