@@ -7,6 +7,7 @@ Never: computes anything; it shows what the health board and the metrics hold.
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -62,23 +63,28 @@ async def serve_http(
     Raises:
         ConfigError: the port is taken or the address is not ours.
     """
+    listener = _listen(host, port)
+    url = f"http://{host}:{listener.getsockname()[1]}"
     config = Config()
-    config.bind = [f"{host}:{port}"]
+    config.bind = [f"fd://{listener.detach()}"]
     config.errorlog = logging.getLogger("arb.http")
     config.accesslog = None
     config.graceful_timeout = 0.2
     serve: Callable[..., Awaitable[None]] = partial(hypercorn.trio.serve, app, config)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve)
+        on_bound(url)
+        task_status.started()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Bind ourselves: hypercorn forgets to close its socket when the port is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        async with trio.open_nursery() as nursery:
-            bound = await nursery.start(serve)
-            on_bound(bound[0])
-            task_status.started()
-    except* OSError as failure:
-        raise ConfigError(f"monitoring.metrics_port: {host}:{port} cannot be served ({_words(failure)}); free it or choose another") from failure
-
-
-def _words(group: BaseExceptionGroup[OSError]) -> str:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return getattr(error, "strerror", None) or str(error)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(100)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"monitoring.metrics_port: {host}:{port} cannot be served ({error.strerror}); free it or choose another") from error
+    return listener
