@@ -86,9 +86,7 @@ async def test_a_port_in_use_is_a_sentence() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"metrics_port.*{port}"):
+        refused = pytest.RaisesExc(ConfigError, match=f"metrics_port.*{port}")
+        with pytest.RaisesGroup(refused, flatten_subgroups=True):
             async with trio.open_nursery() as nursery:
-                try:
-                    await nursery.start(partial(serve_http, make_app(board(), metrics(), "json"), host="127.0.0.1", port=port, on_bound=lambda _: None))
-                except BaseExceptionGroup as group:
-                    raise group.exceptions[0] from None
+                await nursery.start(partial(serve_http, make_app(board(), metrics(), "json"), host="127.0.0.1", port=port, on_bound=lambda _: None))
