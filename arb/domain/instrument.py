@@ -101,6 +101,8 @@ class Instrument:
     listed_ms: int | None = None
     """UTC milliseconds of listing, where the venue tells."""
     delisting_ms: int | None = None
+    funding_interval_s: int | None = None
+    """Time between two funding settlements of a perpetual, where the venue tells; None: unknown, or no perpetual."""
 
     @property
     def venue(self) -> VenueId:

@@ -1,0 +1,22 @@
+"""Binance USD-M futures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from arb.domain.ids import VenueId
+from arb.venues.binance_usdm.rest import UsdmMarket
+from arb.venues.binance_usdm.rules import DEFAULT_FEES, RATE
+from arb.venues.spec import VenueSpec
+
+VENUE: Final = VenueSpec(
+    venue=VenueId("binance_usdm"),
+    title="Binance USD-M",
+    rate=RATE,
+    market=UsdmMarket(),
+    default_fees=DEFAULT_FEES,
+    max_connection_s=86_400.0,
+    client_ping_s=20.0,
+)
+
+__all__ = ["VENUE"]

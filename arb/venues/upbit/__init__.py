@@ -1,0 +1,21 @@
+"""Upbit spot (Korea region)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from arb.domain.ids import VenueId
+from arb.venues.spec import VenueSpec
+from arb.venues.upbit.rest import UpbitMarket
+from arb.venues.upbit.rules import DEFAULT_FEES, UpbitRate
+
+VENUE: Final = VenueSpec(
+    venue=VenueId("upbit"),
+    title="Upbit",
+    rate=UpbitRate(),
+    market=UpbitMarket(),
+    default_fees=DEFAULT_FEES,
+    client_ping_s=30.0,
+)
+
+__all__ = ["VENUE"]
