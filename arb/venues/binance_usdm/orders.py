@@ -1,0 +1,229 @@
+"""Binance USD-M futures order entry: requests out, answers in.
+
+Owns: which order forms the futures market has, and the order object of REST (`UsdmOrderBody`, also listed by
+`account.py`).
+Never: decides what an open fate means; which of the four 503s left it open is told by `errors.py`.
+Units: quantities in contracts (base of the contract), prices in quote.
+
+RESULT answers give the final state of MARKET, IOC and FOK orders but, since 2026-07-15, no average price and no
+executions: those come by the private stream or by `trades`. One-way mode: `positionSide` is never sent.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from arb.domain.effects import Cancel, Query
+from arb.domain.errors import InvariantBroken, ProtocolError
+from arb.domain.fees import Fee
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id, symbol_of
+from arb.domain.instrument import Instrument
+from arb.domain.order import ApprovedOrder, Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, TimeInForce
+from arb.venues.answers import decoded, ns_of, plain
+from arb.venues.binance_spot.orders import ORDER_BUCKET, SIDE_WORDS, SIDES, STATES, WEIGHT_BUCKET
+from arb.venues.binance_spot.signing import BinanceSigner, encoded
+from arb.venues.binance_usdm.errors import judge, require_success
+from arb.venues.exact import check_amounts
+from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
+from arb.venues.verdicts import UNREADABLE, cancel_refused, query_refused, submit_refused
+
+_PATH: Final = "/fapi/v1/order"
+_ENDING: Final = "newOrderRespType=RESULT&selfTradePreventionMode=EXPIRE_TAKER"
+_TIME_IN_FORCE: Final = {
+    TimeInForce.GTC: "GTC",
+    TimeInForce.IOC: "IOC",
+    TimeInForce.FOK: "FOK",
+    TimeInForce.POST_ONLY: "GTX",
+}
+_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.GTC)
+"""What a market order may say: it cannot rest."""
+
+
+class UsdmOrderBody(msgspec.Struct, rename="camel"):
+    """An order object; `avgPrice` only in answers to queries."""
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    status: str
+    side: str
+    executed_qty: Decimal
+    avg_price: Decimal | None = None
+    update_time: int | None = None
+
+    def __post_init__(self) -> None:
+        check_amounts(self)
+
+
+class UsdmTradeBody(msgspec.Struct, rename="camel"):
+    """One row of GET /fapi/v1/userTrades."""
+
+    symbol: str
+    id: int
+    order_id: int
+    side: str
+    price: Decimal
+    qty: Decimal
+    commission: Decimal
+    commission_asset: str
+    time: int
+    maker: bool
+
+    def __post_init__(self) -> None:
+        check_amounts(self)
+
+
+_ORDER: Final = msgspec.json.Decoder(UsdmOrderBody)
+_TRADES: Final = msgspec.json.Decoder(list[UsdmTradeBody])
+
+
+class BinanceUsdmOrders:
+    """OrderCodec of Binance USD-M futures."""
+
+    __slots__ = ("_signer",)
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._signer = BinanceSigner(credentials)
+
+    def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
+        """POST /fapi/v1/order."""
+        query = contract_query(order.request, instrument)
+        return self._signer.signed("POST", _PATH, query, stamp, bucket=ORDER_BUCKET, weight=1)
+
+    def cancel(self, cancel: Cancel, stamp: Stamp) -> HttpRequest:
+        """DELETE /fapi/v1/order."""
+        query = _by_name(cancel.instrument, cancel.client_order_id)
+        return self._signer.signed("DELETE", _PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=1)
+
+    def query(self, query: Query, stamp: Stamp) -> HttpRequest:
+        """GET /fapi/v1/order."""
+        named = _by_name(query.instrument, query.client_order_id)
+        return self._signer.signed("GET", _PATH, named, stamp, bucket=WEIGHT_BUCKET, weight=1)
+
+    def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
+        """GET /fapi/v1/userTrades of the order, where it has executions."""
+        if not update.filled_qty or update.venue_order_id is None:
+            return None
+        named = f"symbol={encoded(symbol_of(query.instrument))}&orderId={update.venue_order_id}"
+        return self._signer.signed("GET", "/fapi/v1/userTrades", named, stamp, bucket=WEIGHT_BUCKET, weight=5)
+
+    def parse_submit(
+        self, order: ApprovedOrder, answer: HttpResponse, received_ns: int
+    ) -> tuple[OrderUpdate | Fill, ...]:
+        """The order as the venue left it, or a refusal."""
+        request = order.request
+        if answer.status != 200:
+            return (submit_refused(request, *judge(answer), received_ns),)
+        try:
+            return (usdm_update(_read(answer, request.instrument, request.client_order_id), received_ns),)
+        except ProtocolError as error:
+            return (submit_refused(request, UNREADABLE, error.detail, received_ns),)
+
+    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+        """The order as it ended."""
+        if answer.status != 200:
+            return (cancel_refused(cancel, *judge(answer), received_ns),)
+        try:
+            return (usdm_update(_read(answer, cancel.instrument, cancel.client_order_id), received_ns),)
+        except ProtocolError as error:
+            return (cancel_refused(cancel, UNREADABLE, error.detail, received_ns),)
+
+    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+        """The order as it stands, without its executions (see `trades`)."""
+        if answer.status != 200:
+            return (query_refused(query, *judge(answer), received_ns),)
+        try:
+            return (usdm_update(_read(answer, query.instrument, query.client_order_id), received_ns),)
+        except ProtocolError as error:
+            return (query_refused(query, UNREADABLE, error.detail, received_ns),)
+
+    def parse_trades(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[Fill, ...]:
+        """The executions of the order.
+
+        Raises:
+            ProtocolError: the answer cannot be understood.
+            VenueUnavailable: the answer is an error of the venue.
+        """
+        require_success(answer)
+        return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
+
+
+def contract_query(request: OrderRequest, instrument: Instrument) -> str:
+    """The parameters of an order.
+
+    Raises:
+        InvariantBroken: the venue has no such order form, so it should never have been planned.
+    """
+    if request.instrument != instrument.id:
+        raise InvariantBroken(f"order {request.client_order_id}: {request.instrument} encoded as {instrument.id}")
+    reduce_only = "&reduceOnly=true" if request.reduce_only else ""
+    return (
+        f"symbol={encoded(instrument.symbol)}&side={SIDE_WORDS[request.side]}&{_form(request)}{reduce_only}"
+        f"&newClientOrderId={request.client_order_id}&{_ENDING}"
+    )
+
+
+def _form(request: OrderRequest) -> str:
+    qty, total, limit = request.qty, request.quote_qty, request.price
+    lasting = request.time_in_force
+    match request.order_type:
+        case OrderType.LIMIT if qty is not None and limit is not None and total is None:
+            return f"type=LIMIT&timeInForce={_TIME_IN_FORCE[lasting]}&quantity={plain(qty)}&price={plain(limit)}"
+        case OrderType.MARKET if qty is not None and limit is None and total is None and lasting in _AT_ONCE:
+            return f"type=MARKET&quantity={plain(qty)}"
+    raise InvariantBroken(
+        f"binance_usdm has no {request.order_type.value} {request.side.value} with time in force {lasting.value}, "
+        f"qty {qty}, total {total}, price {limit} (order {request.client_order_id})"
+    )
+
+
+def _by_name(instrument: InstrumentId, name: ClientOrderId) -> str:
+    return f"symbol={encoded(symbol_of(instrument))}&origClientOrderId={encoded(name)}"
+
+
+def _read(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId) -> UsdmOrderBody:
+    body = decoded("binance_usdm", answer.body, _ORDER)
+    if body.symbol != symbol_of(instrument) or name != body.client_order_id:
+        raise ProtocolError("binance_usdm", f"asked about {name}, answered about {body.symbol} {body.client_order_id}")
+    return body
+
+
+def usdm_update(body: UsdmOrderBody, received_ns: int) -> OrderUpdate:
+    """The order's own state.
+
+    Raises:
+        ProtocolError: status or side is not one the venue is known to have.
+    """
+    if body.status not in STATES or body.side not in SIDES:
+        raise ProtocolError("binance_usdm", f"order {body.order_id}: status {body.status!r}, side {body.side!r}")
+    return OrderUpdate(
+        client_order_id=ClientOrderId(body.client_order_id),
+        instrument=instrument_id("binance_usdm", body.symbol),
+        state=STATES[body.status],
+        filled_qty=body.executed_qty,
+        avg_price=body.avg_price or None,
+        venue_order_id=VenueOrderId(str(body.order_id)),
+        received_ns=received_ns,
+        venue_ns=None if body.update_time is None else ns_of(body.update_time),
+    )
+
+
+def _trade_fill(body: UsdmTradeBody, query: Query, received_ns: int) -> Fill:
+    if body.symbol != symbol_of(query.instrument) or body.side not in SIDES:
+        raise ProtocolError("binance_usdm", f"asked about {query.instrument}, answered about {body.symbol} {body.side}")
+    return Fill(
+        instrument=query.instrument,
+        trade_id=TradeId(str(body.id)),
+        client_order_id=query.client_order_id,
+        venue_order_id=VenueOrderId(str(body.order_id)),
+        side=SIDES[body.side],
+        qty=body.qty,
+        price=body.price,
+        fee=Fee(body.commission, AssetId(body.commission_asset)),
+        liquidity=Liquidity.MAKER if body.maker else Liquidity.TAKER,
+        received_ns=received_ns,
+        venue_ns=ns_of(body.time),
+    )
