@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from arb.domain.ids import VenueId
+from arb.venues.binance_spot.account import BinanceSpotAccounts
 from arb.venues.binance_spot.rest import SpotMarket
 from arb.venues.binance_spot.rules import DEFAULT_FEES, RATE
 from arb.venues.spec import VenueSpec
@@ -14,6 +15,7 @@ VENUE: Final = VenueSpec(
     title="Binance spot",
     rate=RATE,
     market=SpotMarket(),
+    account=BinanceSpotAccounts(),
     default_fees=DEFAULT_FEES,
     max_connection_s=86_400.0,
     client_ping_s=20.0,

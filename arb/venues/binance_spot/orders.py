@@ -54,7 +54,7 @@ STATES: Final = {
 
 SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
 SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
-ORDER_BUCKET: Final = "orders"
+ORDER_BUCKET: Final = "orders-10s"
 WEIGHT_BUCKET: Final = "weight"
 
 _PATH: Final = "/api/v3/order"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from arb.domain.ids import VenueId
+from arb.venues.binance_usdm.account import BinanceUsdmAccounts
 from arb.venues.binance_usdm.rest import UsdmMarket
 from arb.venues.binance_usdm.rules import DEFAULT_FEES, RATE
 from arb.venues.spec import VenueSpec
@@ -14,6 +15,7 @@ VENUE: Final = VenueSpec(
     title="Binance USD-M",
     rate=RATE,
     market=UsdmMarket(),
+    account=BinanceUsdmAccounts(),
     default_fees=DEFAULT_FEES,
     max_connection_s=86_400.0,
     client_ping_s=20.0,
