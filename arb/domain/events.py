@@ -268,6 +268,18 @@ class Tick:
     is_loop: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class StorageSeen:
+    """What the disk allows, when it changes: low puts STORAGE_LOW in force until it is not, full puts STORAGE_FULL in force."""
+
+    at_ns: int
+    is_low: bool
+    """Free space is under `journal.min_free_mb`."""
+    is_full: bool
+    """The store's buffer is full."""
+    detail: str
+
+
 class CommandKind(Enum):
     """What an operator or the shell may ask of the core."""
 
@@ -311,6 +323,7 @@ Event = (
     | HealthSeen
     | ClockJumped
     | Reconciled
+    | StorageSeen
     | Tick
     | Command
 )
