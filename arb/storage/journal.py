@@ -8,6 +8,7 @@ A step is in the journal when its effects are: an event whose step failed stands
 
 from __future__ import annotations
 
+import gzip
 import os
 import struct
 import threading
@@ -350,7 +351,7 @@ class Segment:
 
 def read_records(path: Path) -> Iterator[bytes | None]:
     """Payloads of a file in order; a final None says that the tail is torn."""
-    data = path.read_bytes()
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     position, end = 0, len(data)
     while position + _HEAD.size <= end:
         length, checksum = _HEAD.unpack_from(data, position)
@@ -391,6 +392,19 @@ def read_segment(path: Path) -> Segment | None:
     return Segment(path=path, header=header, steps=tuple(steps), failed_event=failed, is_truncated=torn)
 
 
+def read_header(path: Path) -> SegmentHeader | None:
+    """The header alone; None when the file is torn before its end."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        head = file.read(_HEAD.size)
+        if len(head) < _HEAD.size:
+            return None
+        length, checksum = _HEAD.unpack(head)
+        payload = file.read(length)
+    if len(payload) < length or zlib.crc32(payload) != checksum or payload[:1] != b"H":
+        return None
+    return msgspec.msgpack.decode(payload[1:], type=SegmentHeader)
+
+
 def segment_paths(directory: Path, run_id: str | None = None) -> tuple[Path, ...]:
-    """Segments of a run (or of all runs) in the order they were written."""
-    return tuple(sorted(directory.glob(f"{run_id or '*'}-*.journal")))
+    """Segments of a run (or of all runs), compressed or not, in the order they were written: run ids sort by their start."""
+    return tuple(sorted(directory.glob(f"{run_id or '*'}-*.journal*"), key=lambda path: path.name.partition(".")[0]))
