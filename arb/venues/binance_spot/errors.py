@@ -14,80 +14,80 @@ import msgspec
 
 from arb.domain.errors import ProtocolError, VenueUnavailable
 from arb.venues.answers import decoded, shown
+from arb.venues.refusals import UNMAPPED, VENUE_ERROR, Consequence, Outcome, worded
 from arb.venues.spec import HttpResponse
-from arb.venues.verdicts import UNMAPPED, VENUE_ERROR, Outcome, Verdict, worded
 
-AUTH: Final = Verdict(Outcome.PERSON_MUST_ACT, "auth")
-BAD_REQUEST: Final = Verdict(Outcome.OUR_BUG, "bad_request")
-BAD_SYMBOL: Final = Verdict(Outcome.OUR_BUG, "bad_symbol")
-CLOCK: Final = Verdict(Outcome.RETRY_LATER, "clock")
-DUPLICATE_ID: Final = Verdict(Outcome.UNKNOWN, "duplicate_id")
-MAINTENANCE: Final = Verdict(Outcome.RETRY_LATER, "maintenance")
-MIN_NOTIONAL: Final = Verdict(Outcome.OUR_BUG, "min_notional")
-NOT_FOUND: Final = Verdict(Outcome.NOT_FOUND, "not_found")
-OFF_LOT: Final = Verdict(Outcome.OUR_BUG, "off_lot")
-OFF_TICK: Final = Verdict(Outcome.OUR_BUG, "off_tick")
-PERMISSION: Final = Verdict(Outcome.PERSON_MUST_ACT, "permission")
-PRICE_BAND: Final = Verdict(Outcome.REJECTED, "price_band")
-RATE: Final = Verdict(Outcome.RETRY_LATER, "rate")
-REJECTED: Final = Verdict(Outcome.REJECTED, "rejected")
-SIGNATURE: Final = Verdict(Outcome.PERSON_MUST_ACT, "signature")
-TIMEOUT: Final = Verdict(Outcome.UNKNOWN, "timeout")
-TOO_MANY_OPEN: Final = Verdict(Outcome.REJECTED, "too_many_open_orders")
-WOULD_CROSS: Final = Verdict(Outcome.REJECTED, "would_cross")
+AUTH: Final = Consequence(Outcome.PERSON_MUST_ACT, "auth")
+BAD_REQUEST: Final = Consequence(Outcome.OUR_BUG, "bad_request")
+BAD_SYMBOL: Final = Consequence(Outcome.OUR_BUG, "bad_symbol")
+CLOCK: Final = Consequence(Outcome.RETRY_LATER, "clock")
+DUPLICATE_ID: Final = Consequence(Outcome.UNKNOWN, "duplicate_id")
+MAINTENANCE: Final = Consequence(Outcome.RETRY_LATER, "maintenance")
+MIN_NOTIONAL: Final = Consequence(Outcome.OUR_BUG, "min_notional")
+NOT_FOUND: Final = Consequence(Outcome.NOT_FOUND, "not_found")
+OFF_LOT: Final = Consequence(Outcome.OUR_BUG, "off_lot")
+OFF_TICK: Final = Consequence(Outcome.OUR_BUG, "off_tick")
+PERMISSION: Final = Consequence(Outcome.PERSON_MUST_ACT, "permission")
+PRICE_BAND: Final = Consequence(Outcome.REJECTED, "price_band")
+RATE: Final = Consequence(Outcome.RETRY_LATER, "rate")
+REJECTED: Final = Consequence(Outcome.REJECTED, "rejected")
+SIGNATURE: Final = Consequence(Outcome.PERSON_MUST_ACT, "signature")
+TIMEOUT: Final = Consequence(Outcome.UNKNOWN, "timeout")
+TOO_MANY_OPEN: Final = Consequence(Outcome.REJECTED, "too_many_open_orders")
+WOULD_CROSS: Final = Consequence(Outcome.REJECTED, "would_cross")
 
 _MALFORMED: Final = (
     *(-1020, -1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1114, -1115, -1116, -1117, -1118, -1119, -1120),
     *(-1122, -1127, -1128, -1130, -1134, -1135, -1139, -1145, -1151),
 )
 
-ERRORS: Final[dict[int, Verdict]] = {
+ERRORS: Final[dict[int, Consequence]] = {
     -1000: VENUE_ERROR,
     -1001: VENUE_ERROR,
     -1002: PERMISSION,
     -1003: RATE,
     -1006: TIMEOUT,
     -1007: TIMEOUT,
-    -1008: Verdict(Outcome.UNKNOWN, "overloaded"),
+    -1008: Consequence(Outcome.UNKNOWN, "overloaded"),
     -1010: REJECTED,
-    -1013: Verdict(Outcome.OUR_BUG, "filter"),
+    -1013: Consequence(Outcome.OUR_BUG, "filter"),
     -1014: BAD_REQUEST,
     -1015: RATE,
     -1016: MAINTENANCE,
     -1021: CLOCK,
     -1022: SIGNATURE,
     **dict.fromkeys(_MALFORMED, BAD_REQUEST),
-    -1111: Verdict(Outcome.OUR_BUG, "precision"),
-    -1112: Verdict(Outcome.REJECTED, "no_depth"),
+    -1111: Consequence(Outcome.OUR_BUG, "precision"),
+    -1112: Consequence(Outcome.REJECTED, "no_depth"),
     -1121: BAD_SYMBOL,
-    -1125: Verdict(Outcome.RETRY_LATER, "listen_key"),
+    -1125: Consequence(Outcome.RETRY_LATER, "listen_key"),
     -2010: REJECTED,
-    -2011: Verdict(Outcome.UNKNOWN, "cancel_refused"),
+    -2011: Consequence(Outcome.UNKNOWN, "cancel_refused"),
     -2013: NOT_FOUND,
     -2014: AUTH,
     -2015: AUTH,
     -2016: BAD_REQUEST,
-    -2021: Verdict(Outcome.UNKNOWN, "replace_half_done"),
-    -2022: Verdict(Outcome.UNKNOWN, "replace_failed"),
-    -2026: Verdict(Outcome.REJECTED, "archived"),
+    -2021: Consequence(Outcome.UNKNOWN, "replace_half_done"),
+    -2022: Consequence(Outcome.UNKNOWN, "replace_failed"),
+    -2026: Consequence(Outcome.REJECTED, "archived"),
 }
 """Every documented code that an order, a cancel, a query or an account read can meet."""
 
-MESSAGES: Final[tuple[tuple[str, Verdict], ...]] = (
-    ("insufficient balance", Verdict(Outcome.REJECTED, "insufficient_balance")),
+MESSAGES: Final[tuple[tuple[str, Consequence], ...]] = (
+    ("insufficient balance", Consequence(Outcome.REJECTED, "insufficient_balance")),
     ("duplicate order", DUPLICATE_ID),
     ("immediately match", WOULD_CROSS),
     ("market is closed", MAINTENANCE),
-    ("unknown order", Verdict(Outcome.UNKNOWN, "unknown_order")),
+    ("unknown order", Consequence(Outcome.UNKNOWN, "unknown_order")),
     ("price_filter", OFF_TICK),
     ("percent_price", PRICE_BAND),
-    ("order book liquidity", Verdict(Outcome.REJECTED, "no_depth")),
+    ("order book liquidity", Consequence(Outcome.REJECTED, "no_depth")),
     ("market_lot_size", OFF_LOT),
     ("lot_size", OFF_LOT),
     ("min_notional", MIN_NOTIONAL),
-    ("notional", Verdict(Outcome.OUR_BUG, "notional")),
+    ("notional", Consequence(Outcome.OUR_BUG, "notional")),
     ("zero or less", MIN_NOTIONAL),
-    ("max_position", Verdict(Outcome.REJECTED, "max_position")),
+    ("max_position", Consequence(Outcome.REJECTED, "max_position")),
     ("max_num", TOO_MANY_OPEN),
     ("disabled on this account", PERMISSION),
     ("may not place or cancel", PERMISSION),
@@ -101,11 +101,11 @@ MESSAGES: Final[tuple[tuple[str, Verdict], ...]] = (
 
 _TOLD_BY_MESSAGE: Final = frozenset((-1010, -1013, -2010, -2011))
 
-STATUSES: Final[dict[int, Verdict]] = {
+STATUSES: Final[dict[int, Consequence]] = {
     401: AUTH,
-    403: Verdict(Outcome.RETRY_LATER, "firewall"),
+    403: Consequence(Outcome.RETRY_LATER, "firewall"),
     408: TIMEOUT,
-    418: Verdict(Outcome.RETRY_LATER, "ban"),
+    418: Consequence(Outcome.RETRY_LATER, "ban"),
     429: RATE,
 }
 """For answers without a code of ours; 403 comes from the firewall before the exchange."""
@@ -130,21 +130,21 @@ def read_error(venue: str, answer: HttpResponse) -> tuple[int, str]:
     return body.code, f"{body.code} {body.msg}".rstrip()
 
 
-def judge(answer: HttpResponse) -> tuple[Verdict, str]:
+def judge(answer: HttpResponse) -> tuple[Consequence, str]:
     """What an answer other than 2xx means, and the venue's words."""
     code, text = read_error("binance_spot", answer)
     if answer.status >= 500:
-        verdict = ERRORS.get(code, VENUE_ERROR)
-        return verdict if verdict.outcome is Outcome.UNKNOWN else VENUE_ERROR, text
+        consequence = ERRORS.get(code, VENUE_ERROR)
+        return consequence if consequence.outcome is Outcome.UNKNOWN else VENUE_ERROR, text
     return told_by_message(code, text) or ERRORS.get(code) or STATUSES.get(answer.status, UNMAPPED), text
 
 
-def told_by_message(code: int, text: str) -> Verdict | None:
-    """The verdict of a code that means many things, by its words; None: the code itself says it."""
+def told_by_message(code: int, text: str) -> Consequence | None:
+    """The consequence of a code that means many things, by its words; None: the code itself says it."""
     if code not in _TOLD_BY_MESSAGE:
         return None
     lowered = text.lower()
-    return next((verdict for part, verdict in MESSAGES if part in lowered), None)
+    return next((consequence for part, consequence in MESSAGES if part in lowered), None)
 
 
 def require_success(answer: HttpResponse) -> None:
@@ -154,5 +154,5 @@ def require_success(answer: HttpResponse) -> None:
         VenueUnavailable: it is another; the detail begins with our name of the reason.
     """
     if not 200 <= answer.status < 300:
-        verdict, text = judge(answer)
-        raise VenueUnavailable("binance_spot", worded(verdict, text))
+        consequence, text = judge(answer)
+        raise VenueUnavailable("binance_spot", worded(consequence, text))

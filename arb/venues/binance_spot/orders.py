@@ -36,8 +36,8 @@ from arb.venues.answers import decoded, ns_of, plain
 from arb.venues.binance_spot.errors import judge, require_success
 from arb.venues.binance_spot.signing import BinanceSigner, encoded
 from arb.venues.exact import check_amounts
+from arb.venues.refusals import UNREADABLE, cancel_refused, query_refused, submit_refused
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
-from arb.venues.verdicts import UNREADABLE, cancel_refused, query_refused, submit_refused
 
 STATES: Final = {
     "NEW": OrderState.OPEN,

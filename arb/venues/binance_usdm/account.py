@@ -32,6 +32,7 @@ from arb.venues.binance_usdm.errors import ALREADY_SO, judge, require_success
 from arb.venues.binance_usdm.orders import BinanceUsdmOrders, UsdmOrderBody, usdm_update
 from arb.venues.binance_usdm.private import frame_facts, wallet_balance
 from arb.venues.exact import check_amounts
+from arb.venues.refusals import worded
 from arb.venues.spec import (
     AccountInbound,
     BalancesSeen,
@@ -42,7 +43,6 @@ from arb.venues.spec import (
     PrivateTarget,
     Stamp,
 )
-from arb.venues.verdicts import worded
 
 _EVENTS: Final = "ORDER_TRADE_UPDATE/ACCOUNT_UPDATE/MARGIN_CALL/ACCOUNT_CONFIG_UPDATE/TRADE_LITE/listenKeyExpired"
 _LISTEN_KEY_PATH: Final = "/fapi/v1/listenKey"

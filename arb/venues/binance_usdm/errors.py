@@ -32,19 +32,19 @@ from arb.venues.binance_spot.errors import (
     read_error,
     told_by_message,
 )
+from arb.venues.refusals import UNMAPPED, VENUE_ERROR, Consequence, Outcome, worded
 from arb.venues.spec import HttpResponse
-from arb.venues.verdicts import UNMAPPED, VENUE_ERROR, Outcome, Verdict, worded
 
-_ACCOUNT_MODE: Final = Verdict(Outcome.PERSON_MUST_ACT, "account_mode")
-_ALREADY_SO: Final = Verdict(Outcome.REJECTED, "already_so")
-_IN_THE_WAY: Final = Verdict(Outcome.PERSON_MUST_ACT, "open_orders_or_position")
-_LEVERAGE: Final = Verdict(Outcome.PERSON_MUST_ACT, "leverage")
-_MARGIN: Final = Verdict(Outcome.REJECTED, "margin")
-_MAX_QTY: Final = Verdict(Outcome.OUR_BUG, "max_qty")
-_OVERLOADED: Final = Verdict(Outcome.RETRY_LATER, "overloaded")
-_REDUCE_ONLY: Final = Verdict(Outcome.REJECTED, "reduce_only")
-_RESTRICTED: Final = Verdict(Outcome.PERSON_MUST_ACT, "restricted")
-_UNAVAILABLE: Final = Verdict(Outcome.RETRY_LATER, "unavailable")
+_ACCOUNT_MODE: Final = Consequence(Outcome.PERSON_MUST_ACT, "account_mode")
+_ALREADY_SO: Final = Consequence(Outcome.REJECTED, "already_so")
+_IN_THE_WAY: Final = Consequence(Outcome.PERSON_MUST_ACT, "open_orders_or_position")
+_LEVERAGE: Final = Consequence(Outcome.PERSON_MUST_ACT, "leverage")
+_MARGIN: Final = Consequence(Outcome.REJECTED, "margin")
+_MAX_QTY: Final = Consequence(Outcome.OUR_BUG, "max_qty")
+_OVERLOADED: Final = Consequence(Outcome.RETRY_LATER, "overloaded")
+_REDUCE_ONLY: Final = Consequence(Outcome.REJECTED, "reduce_only")
+_RESTRICTED: Final = Consequence(Outcome.PERSON_MUST_ACT, "restricted")
+_UNAVAILABLE: Final = Consequence(Outcome.RETRY_LATER, "unavailable")
 
 _MALFORMED: Final = (
     *(-1020, -1023, -1099, -1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1109, -1110, -1113, -1114, -1115),
@@ -53,7 +53,7 @@ _MALFORMED: Final = (
     *(-4139, -4144, -4165, -5025, -5037, -5038, -5039, -5040),
 )
 
-ERRORS: Final[dict[int, Verdict]] = {
+ERRORS: Final[dict[int, Consequence]] = {
     **dict.fromkeys(_MALFORMED, BAD_REQUEST),
     -1000: VENUE_ERROR,
     -1001: VENUE_ERROR,
@@ -63,31 +63,31 @@ ERRORS: Final[dict[int, Verdict]] = {
     -1007: TIMEOUT,
     -1008: _OVERLOADED,
     -1010: REJECTED,
-    -1011: Verdict(Outcome.PERSON_MUST_ACT, "ip_not_allowed"),
-    -1013: Verdict(Outcome.OUR_BUG, "filter"),
+    -1011: Consequence(Outcome.PERSON_MUST_ACT, "ip_not_allowed"),
+    -1013: Consequence(Outcome.OUR_BUG, "filter"),
     -1014: BAD_REQUEST,
     -1015: RATE,
     -1016: MAINTENANCE,
     -1021: CLOCK,
     -1022: SIGNATURE,
-    -1111: Verdict(Outcome.OUR_BUG, "precision"),
-    -1112: Verdict(Outcome.REJECTED, "no_depth"),
+    -1111: Consequence(Outcome.OUR_BUG, "precision"),
+    -1112: Consequence(Outcome.REJECTED, "no_depth"),
     -1121: BAD_SYMBOL,
-    -1125: Verdict(Outcome.RETRY_LATER, "listen_key"),
+    -1125: Consequence(Outcome.RETRY_LATER, "listen_key"),
     -2010: REJECTED,
-    -2011: Verdict(Outcome.UNKNOWN, "cancel_refused"),
-    -2012: Verdict(Outcome.UNKNOWN, "cancel_refused"),
+    -2011: Consequence(Outcome.UNKNOWN, "cancel_refused"),
+    -2012: Consequence(Outcome.UNKNOWN, "cancel_refused"),
     -2013: NOT_FOUND,
     -2014: AUTH,
     -2015: AUTH,
     -2016: BAD_REQUEST,
     -2017: AUTH,
-    -2018: Verdict(Outcome.REJECTED, "insufficient_balance"),
+    -2018: Consequence(Outcome.REJECTED, "insufficient_balance"),
     -2019: _MARGIN,
-    -2020: Verdict(Outcome.REJECTED, "unfillable"),
+    -2020: Consequence(Outcome.REJECTED, "unfillable"),
     -2021: REJECTED,
     -2022: _REDUCE_ONLY,
-    -2023: Verdict(Outcome.PERSON_MUST_ACT, "liquidation"),
+    -2023: Consequence(Outcome.PERSON_MUST_ACT, "liquidation"),
     -2024: _REDUCE_ONLY,
     -2025: TOO_MANY_OPEN,
     -2027: _LEVERAGE,
@@ -140,14 +140,14 @@ ERRORS: Final[dict[int, Verdict]] = {
     -4402: _RESTRICTED,
     -4403: _LEVERAGE,
     -4531: _ACCOUNT_MODE,
-    -5021: Verdict(Outcome.REJECTED, "unfillable"),
+    -5021: Consequence(Outcome.REJECTED, "unfillable"),
     -5022: WOULD_CROSS,
     -5028: CLOCK,
-    -5041: Verdict(Outcome.REJECTED, "no_depth"),
+    -5041: Consequence(Outcome.REJECTED, "no_depth"),
 }
 """Every documented code that an order, a cancel, a query, an account read or the setup can meet."""
 
-BUSY_TEXTS: Final[tuple[tuple[str, Verdict], ...]] = (
+BUSY_TEXTS: Final[tuple[tuple[str, Consequence], ...]] = (
     ("unknown error", VENUE_ERROR),
     ("internal error; unable to process your request", _UNAVAILABLE),
     ("service unavailable", _UNAVAILABLE),
@@ -155,11 +155,11 @@ BUSY_TEXTS: Final[tuple[tuple[str, Verdict], ...]] = (
 )
 """The four meanings of HTTP 503 by their words: only the first leaves the fate open."""
 
-ALREADY_SO: Final = frozenset(code for code, verdict in ERRORS.items() if verdict is _ALREADY_SO)
+ALREADY_SO: Final = frozenset(code for code, consequence in ERRORS.items() if consequence is _ALREADY_SO)
 """Codes that say that a setting has the wished value."""
 
 
-def judge(answer: HttpResponse) -> tuple[Verdict, str]:
+def judge(answer: HttpResponse) -> tuple[Consequence, str]:
     """What an answer other than 2xx means, and the venue's words."""
     code, text = read_error("binance_usdm", answer)
     if answer.status >= 500:
@@ -167,13 +167,13 @@ def judge(answer: HttpResponse) -> tuple[Verdict, str]:
     return told_by_message(code, text) or ERRORS.get(code) or STATUSES.get(answer.status, UNMAPPED), text
 
 
-def _judge_5xx(status: int, code: int, text: str) -> Verdict:
+def _judge_5xx(status: int, code: int, text: str) -> Consequence:
     if status != 503:
         return VENUE_ERROR
     if code == -1008:
         return _OVERLOADED
     lowered = text.lower()
-    return next((verdict for part, verdict in BUSY_TEXTS if part in lowered), VENUE_ERROR)
+    return next((consequence for part, consequence in BUSY_TEXTS if part in lowered), VENUE_ERROR)
 
 
 def require_success(answer: HttpResponse) -> None:
@@ -183,5 +183,5 @@ def require_success(answer: HttpResponse) -> None:
         VenueUnavailable: it is another; the detail begins with our name of the reason.
     """
     if not 200 <= answer.status < 300:
-        verdict, text = judge(answer)
-        raise VenueUnavailable("binance_usdm", worded(verdict, text))
+        consequence, text = judge(answer)
+        raise VenueUnavailable("binance_usdm", worded(consequence, text))

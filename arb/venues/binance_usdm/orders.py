@@ -27,8 +27,8 @@ from arb.venues.binance_spot.orders import ORDER_BUCKET, SIDE_WORDS, SIDES, STAT
 from arb.venues.binance_spot.signing import BinanceSigner, encoded
 from arb.venues.binance_usdm.errors import judge, require_success
 from arb.venues.exact import check_amounts
+from arb.venues.refusals import UNREADABLE, cancel_refused, query_refused, submit_refused
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
-from arb.venues.verdicts import UNREADABLE, cancel_refused, query_refused, submit_refused
 
 _PATH: Final = "/fapi/v1/order"
 _ENDING: Final = "newOrderRespType=RESULT&selfTradePreventionMode=EXPIRE_TAKER"

@@ -38,7 +38,7 @@ from arb.venues.spec import (
     Reconnect,
     Stamp,
 )
-from arb.venues.upbit.errors import UpbitErrorDetail, require_success
+from arb.venues.upbit.errors import UpbitRefusalDetail, require_success
 from arb.venues.upbit.orders import DEFAULT_BUCKET, SIDES, STATES, UpbitOrderBody, UpbitOrders, known_name, order_facts
 from arb.venues.upbit.signing import UpbitSigner
 
@@ -75,7 +75,7 @@ class UpbitFrameKind(msgspec.Struct):
     type: str | None = None
     ty: str | None = None
     status: str | None = None
-    error: UpbitErrorDetail | None = None
+    error: UpbitRefusalDetail | None = None
 
 
 class UpbitMyOrder(msgspec.Struct):
@@ -150,7 +150,7 @@ _WALLETS: Final = msgspec.json.Decoder(list[UpbitWallet])
 class UpbitAccount:
     """AccountProtocol of Upbit. Events of instruments that are not ours are only signs of life."""
 
-    ws_private_url: Final = "wss://api.upbit.com"
+    ws_private_url: Final = "wss://api.upbit.com/websocket/v1"
     keepalive_s: Final = None
     setup_count: Final = 0
 
@@ -165,7 +165,7 @@ class UpbitAccount:
     def target(self, prepared: HttpResponse | None, stamp: Stamp) -> PrivateTarget:
         """One socket for both types; the token has no query hash."""
         return PrivateTarget(
-            path="/websocket/v1/private",
+            path="/private",
             headers=(("Authorization", f"Bearer {self._signer.token(stamp.nonce)}"),),
             opening=(_OPENING.format(ticket=stamp.nonce),),
         )

@@ -14,73 +14,73 @@ import msgspec
 
 from arb.domain.errors import ProtocolError, VenueUnavailable
 from arb.venues.answers import decoded, shown
+from arb.venues.refusals import UNMAPPED, VENUE_ERROR, Consequence, Outcome, worded
 from arb.venues.spec import HttpResponse
-from arb.venues.verdicts import UNMAPPED, VENUE_ERROR, Outcome, Verdict, worded
 
-_AUTH: Final = Verdict(Outcome.PERSON_MUST_ACT, "auth")
-_BAD_REQUEST: Final = Verdict(Outcome.OUR_BUG, "bad_request")
-_RATE: Final = Verdict(Outcome.RETRY_LATER, "rate")
-_NOT_FOUND: Final = Verdict(Outcome.NOT_FOUND, "not_found")
+_AUTH: Final = Consequence(Outcome.PERSON_MUST_ACT, "auth")
+_BAD_REQUEST: Final = Consequence(Outcome.OUR_BUG, "bad_request")
+_RATE: Final = Consequence(Outcome.RETRY_LATER, "rate")
+_NOT_FOUND: Final = Consequence(Outcome.NOT_FOUND, "not_found")
 
-ERRORS: Final[dict[str, Verdict]] = {
-    "insufficient_funds_bid": Verdict(Outcome.REJECTED, "insufficient_balance"),
-    "insufficient_funds_ask": Verdict(Outcome.REJECTED, "insufficient_balance"),
-    "under_min_total_bid": Verdict(Outcome.OUR_BUG, "min_notional"),
-    "under_min_total_ask": Verdict(Outcome.OUR_BUG, "min_notional"),
-    "over_krw_funds_bid": Verdict(Outcome.OUR_BUG, "max_notional"),
-    "over_krw_funds_ask": Verdict(Outcome.OUR_BUG, "max_notional"),
-    "volume_too_large": Verdict(Outcome.REJECTED, "max_qty"),
+ERRORS: Final[dict[str, Consequence]] = {
+    "insufficient_funds_bid": Consequence(Outcome.REJECTED, "insufficient_balance"),
+    "insufficient_funds_ask": Consequence(Outcome.REJECTED, "insufficient_balance"),
+    "under_min_total_bid": Consequence(Outcome.OUR_BUG, "min_notional"),
+    "under_min_total_ask": Consequence(Outcome.OUR_BUG, "min_notional"),
+    "over_krw_funds_bid": Consequence(Outcome.OUR_BUG, "max_notional"),
+    "over_krw_funds_ask": Consequence(Outcome.OUR_BUG, "max_notional"),
+    "volume_too_large": Consequence(Outcome.REJECTED, "max_qty"),
     "invalid_funds": _BAD_REQUEST,
-    "invalid_price_bid": Verdict(Outcome.OUR_BUG, "off_tick"),
-    "invalid_price_ask": Verdict(Outcome.OUR_BUG, "off_tick"),
+    "invalid_price_bid": Consequence(Outcome.OUR_BUG, "off_tick"),
+    "invalid_price_ask": Consequence(Outcome.OUR_BUG, "off_tick"),
     "create_bid_error": _BAD_REQUEST,
     "create_ask_error": _BAD_REQUEST,
     "validation_error": _BAD_REQUEST,
     "invalid_parameter": _BAD_REQUEST,
     "invalid_time_in_force": _BAD_REQUEST,
     "invalid_post_only": _BAD_REQUEST,
-    "notfoundmarket": Verdict(Outcome.OUR_BUG, "bad_symbol"),
-    "duplicated_identifier": Verdict(Outcome.UNKNOWN, "duplicate_id"),
-    "market_offline": Verdict(Outcome.RETRY_LATER, "maintenance"),
-    "out_of_scope": Verdict(Outcome.PERSON_MUST_ACT, "permission"),
-    "thirdparty_agreement_required": Verdict(Outcome.PERSON_MUST_ACT, "permission"),
+    "notfoundmarket": Consequence(Outcome.OUR_BUG, "bad_symbol"),
+    "duplicated_identifier": Consequence(Outcome.UNKNOWN, "duplicate_id"),
+    "market_offline": Consequence(Outcome.RETRY_LATER, "maintenance"),
+    "out_of_scope": Consequence(Outcome.PERSON_MUST_ACT, "permission"),
+    "thirdparty_agreement_required": Consequence(Outcome.PERSON_MUST_ACT, "permission"),
     "invalid_access_key": _AUTH,
     "expired_access_key": _AUTH,
     "jwt_verification": _AUTH,
     "no_authorization_token": _AUTH,
-    "no_authorization_ip": Verdict(Outcome.PERSON_MUST_ACT, "ip_not_allowed"),
-    "invalid_query_payload": Verdict(Outcome.OUR_BUG, "signature"),
-    "nonce_used": Verdict(Outcome.RETRY_LATER, "nonce_used"),
+    "no_authorization_ip": Consequence(Outcome.PERSON_MUST_ACT, "ip_not_allowed"),
+    "invalid_query_payload": Consequence(Outcome.OUR_BUG, "signature"),
+    "nonce_used": Consequence(Outcome.RETRY_LATER, "nonce_used"),
     "order_not_found": _NOT_FOUND,
     "too_many_requests": _RATE,
 }
 """Every name the venue documents for orders, cancels and queries."""
 
-STATUSES: Final[dict[int, Verdict]] = {
+STATUSES: Final[dict[int, Consequence]] = {
     401: _AUTH,
-    418: Verdict(Outcome.RETRY_LATER, "ban"),
+    418: Consequence(Outcome.RETRY_LATER, "ban"),
     429: _RATE,
 }
 """For answers whose name is missing or not ours."""
 
 
-class UpbitErrorDetail(msgspec.Struct):
+class UpbitRefusalDetail(msgspec.Struct):
     """Name and words."""
 
     name: str | int
     message: str | None = None
 
 
-class UpbitErrorBody(msgspec.Struct):
+class UpbitRefusal(msgspec.Struct):
     """The envelope."""
 
-    error: UpbitErrorDetail
+    error: UpbitRefusalDetail
 
 
-_BODY: Final = msgspec.json.Decoder(UpbitErrorBody)
+_BODY: Final = msgspec.json.Decoder(UpbitRefusal)
 
 
-def judge(answer: HttpResponse) -> tuple[Verdict, str]:
+def judge(answer: HttpResponse) -> tuple[Consequence, str]:
     """What an answer other than 2xx means, and the venue's words."""
     try:
         detail = decoded("upbit", answer.body, _BODY).error
@@ -99,5 +99,5 @@ def require_success(answer: HttpResponse) -> None:
         VenueUnavailable: it is another; the detail begins with our name of the reason.
     """
     if not 200 <= answer.status < 300:
-        verdict, text = judge(answer)
-        raise VenueUnavailable("upbit", worded(verdict, text))
+        consequence, text = judge(answer)
+        raise VenueUnavailable("upbit", worded(consequence, text))

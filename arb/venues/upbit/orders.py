@@ -29,10 +29,10 @@ from arb.domain.money import EXACT
 from arb.domain.order import ApprovedOrder, Fill, OrderRequest, OrderState, OrderType, OrderUpdate, Side, TimeInForce
 from arb.venues.answers import decoded, plain
 from arb.venues.exact import check_amounts
+from arb.venues.refusals import UNREADABLE, cancel_refused, query_refused, submit_refused
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 from arb.venues.upbit.errors import judge, require_success
 from arb.venues.upbit.signing import UpbitSigner
-from arb.venues.verdicts import UNREADABLE, cancel_refused, query_refused, submit_refused
 
 STATES: Final = {
     "wait": OrderState.OPEN,

@@ -34,16 +34,16 @@ class Outcome(Enum):
 
 
 @attrs.frozen
-class Verdict:
+class Consequence:
     """An outcome and our name for the reason."""
 
     outcome: Outcome
     reason: str
 
 
-UNMAPPED: Final = Verdict(Outcome.UNKNOWN, "unmapped")
-VENUE_ERROR: Final = Verdict(Outcome.UNKNOWN, "venue_error")
-UNREADABLE: Final = Verdict(Outcome.UNKNOWN, "unreadable")
+UNMAPPED: Final = Consequence(Outcome.UNKNOWN, "unmapped")
+VENUE_ERROR: Final = Consequence(Outcome.UNKNOWN, "venue_error")
+UNREADABLE: Final = Consequence(Outcome.UNKNOWN, "unreadable")
 
 _SUBMIT_STATE: Final = {
     Outcome.REJECTED: OrderState.REJECTED,
@@ -55,25 +55,25 @@ _SUBMIT_STATE: Final = {
 }
 
 
-def worded(verdict: Verdict, text: str) -> str:
+def worded(consequence: Consequence, text: str) -> str:
     """Our name, then the venue's words."""
-    return f"{verdict.reason}: {text[:200]}" if text else verdict.reason
+    return f"{consequence.reason}: {text[:200]}" if text else consequence.reason
 
 
-def submit_refused(request: OrderRequest, verdict: Verdict, text: str, received_ns: int) -> OrderUpdate:
+def submit_refused(request: OrderRequest, consequence: Consequence, text: str, received_ns: int) -> OrderUpdate:
     """What a refused submit means for its order."""
-    state = _SUBMIT_STATE[verdict.outcome]
+    state = _SUBMIT_STATE[consequence.outcome]
     return OrderUpdate(
         client_order_id=request.client_order_id,
         instrument=request.instrument,
         state=state,
         filled_qty=Decimal(0) if state is OrderState.REJECTED else None,
-        reason=worded(verdict, text),
+        reason=worded(consequence, text),
         received_ns=received_ns,
     )
 
 
-def cancel_refused(cancel: Cancel, verdict: Verdict, text: str, received_ns: int) -> OrderUpdate:
+def cancel_refused(cancel: Cancel, consequence: Consequence, text: str, received_ns: int) -> OrderUpdate:
     """A refused cancel: the order may be filled, cancelled, resting or never have existed."""
     return OrderUpdate(
         client_order_id=cancel.client_order_id,
@@ -81,20 +81,20 @@ def cancel_refused(cancel: Cancel, verdict: Verdict, text: str, received_ns: int
         state=OrderState.UNKNOWN,
         filled_qty=None,
         venue_order_id=cancel.venue_order_id,
-        reason=worded(verdict, text),
+        reason=worded(consequence, text),
         received_ns=received_ns,
     )
 
 
-def query_refused(query: Query, verdict: Verdict, text: str, received_ns: int) -> OrderUpdate:
+def query_refused(query: Query, consequence: Consequence, text: str, received_ns: int) -> OrderUpdate:
     """A refused query: not found, or nothing learned."""
-    is_absent = verdict.outcome is Outcome.NOT_FOUND
+    is_absent = consequence.outcome is Outcome.NOT_FOUND
     return OrderUpdate(
         client_order_id=query.client_order_id,
         instrument=query.instrument,
         state=OrderState.NOT_FOUND if is_absent else OrderState.UNKNOWN,
         filled_qty=None,
         venue_order_id=query.venue_order_id,
-        reason=worded(verdict, text),
+        reason=worded(consequence, text),
         received_ns=received_ns,
     )
