@@ -7,6 +7,7 @@ Units: amounts are Decimal in the asset they name; FX is units of `quote` for on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -66,6 +67,14 @@ class FxMark:
 def booked(amount: Decimal) -> Decimal:
     """An amount as the ledger books it: half-even at 1e-8."""
     return amount.quantize(BOOK_STEP, rounding=ROUND_HALF_EVEN, context=EXACT)
+
+
+def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
+    """The sum without loss."""
+    total = Decimal(0)
+    for amount in amounts:
+        total = EXACT.add(total, amount)
+    return total
 
 
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:

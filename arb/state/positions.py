@@ -13,9 +13,11 @@ from typing import Final
 
 import attrs
 
+from arb.domain.errors import InvariantBroken
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, PairId
-from arb.domain.money import EXACT, booked
+from arb.domain.instrument import Instrument
+from arb.domain.money import EXACT, booked, exact_sum
 from arb.domain.order import Fill, Purpose, Side
 from arb.domain.pair import Direction
 
@@ -109,8 +111,6 @@ class FillTag:
     decision_price: Decimal
     multiplier: Decimal
     """Base units per contract unit of the leg's instrument."""
-    base: AssetId
-    quote: AssetId
 
 
 @attrs.frozen(kw_only=True)
@@ -168,3 +168,114 @@ class PairPosition:
         qty = abs(self.b.net_qty)
         entry = self.b.sold_price if self.direction is Direction.LONG_A else self.b.bought_price
         return EXACT.multiply(qty, entry)
+
+
+def fill_flows(
+    fill: Fill, instrument: Instrument, tag: FillTag, *, fx_mid: Decimal, fee: Fee, fee_usdt_mid: Decimal | None
+) -> tuple[Flow, ...]:
+    """What a fill moves: its principal and its fee (for the `fx` leg both currencies of the principal).
+
+    A fee taken in the base asset is bought and never ours: it leaves the principal and stands as a fee at the fill price.
+
+    Raises:
+        InvariantBroken: the fee is in an asset without a value in USDT.
+    """
+    taken = fee.amount if fee.asset == instrument.base else ZERO
+    qty = fill.qty - fill.side.sign * taken
+    sign = -fill.side.sign
+    amount = EXACT.multiply(sign * qty, fill.price)
+    decided = EXACT.multiply(sign * qty, tag.decision_price)
+    flows = [_flow(FlowKind.PRINCIPAL, tag.leg, instrument.quote, amount, decided, fx_mid, fill.received_ns)]
+    if instrument.base == USDT:
+        flows.append(_flow(FlowKind.PRINCIPAL, tag.leg, USDT, -sign * qty, -sign * qty, fx_mid, fill.received_ns))
+    asset, cost = _fee_value(fill, instrument, fee, fee_usdt_mid)
+    if cost:
+        flows.append(_flow(FlowKind.FEE, tag.leg, asset, -cost, -cost, fx_mid, fill.received_ns))
+    return tuple(flows)
+
+
+def funding_flow(amount: Decimal, fx_mid: Decimal, at_ns: int) -> Flow:
+    """A funding payment in USDT, positive when received."""
+    return _flow(FlowKind.FUNDING, "b", USDT, amount, amount, fx_mid, at_ns)
+
+
+def with_fill(position: PairPosition, fill: Fill, tag: FillTag, taken: Decimal, flows: tuple[Flow, ...]) -> PairPosition:
+    """The position after one fill; `taken` is the fee taken in base, contract units."""
+    grown = with_flows(position, flows)
+    if tag.leg == "fx":
+        return attrs.evolve(grown, hedged_usdt=grown.hedged_usdt - fill.side.sign * fill.qty)
+    if tag.leg == "b":
+        return attrs.evolve(grown, b=_tallied(grown.b, fill, tag, taken))
+    is_entry = fill.side is position.entry_side_a and tag.purpose not in (Purpose.REVERSE, Purpose.EMERGENCY)
+    cost = EXACT.multiply(fill.qty, fill.price) if is_entry else ZERO
+    return attrs.evolve(grown, a=_tallied(grown.a, fill, tag, taken), entry_a_krw=grown.entry_a_krw + cost)
+
+
+def with_flows(position: PairPosition, flows: tuple[Flow, ...]) -> PairPosition:
+    """The position after flows that change no quantity, every running sum kept."""
+    moved_b = [flow for flow in flows if flow.leg == "b" and flow.kind is FlowKind.PRINCIPAL]
+    return attrs.evolve(
+        position,
+        flows=position.flows + flows,
+        krw=position.krw + exact_sum(flow.amount for flow in flows if flow.asset == KRW),
+        usdt=position.usdt + exact_sum(flow.amount for flow in flows if flow.asset == USDT),
+        booked_krw=position.booked_krw + exact_sum(flow.krw for flow in flows),
+        principal_b_usdt=position.principal_b_usdt + exact_sum(flow.amount for flow in moved_b),
+        principal_b_krw=position.principal_b_krw + exact_sum(flow.krw for flow in moved_b),
+        fees_krw=position.fees_krw + exact_sum(flow.krw for flow in flows if flow.kind is FlowKind.FEE),
+        funding_krw=position.funding_krw + exact_sum(flow.krw for flow in flows if flow.kind is FlowKind.FUNDING),
+    )
+
+
+def exit_flows(
+    position: PairPosition, *, exit_a: Decimal, exit_b: Decimal, fee_rate_a: Decimal, fee_rate_b: Decimal, fx_mid: Decimal, at_ns: int
+) -> tuple[Flow, ...]:
+    """The flows that closing both legs at these prices per base unit would bring, fees included."""
+    flows: list[Flow] = []
+    for leg, tally, asset, price, rate in (
+        ("a", position.a, KRW, exit_a, fee_rate_a),
+        ("b", position.b, USDT, exit_b, fee_rate_b),
+    ):
+        value = EXACT.multiply(tally.net_qty, price)
+        fee = EXACT.multiply(abs(value), rate)
+        if value:
+            flows.append(_flow(FlowKind.PRINCIPAL, leg, asset, value, value, fx_mid, at_ns))
+        if fee:
+            flows.append(_flow(FlowKind.FEE, leg, asset, -fee, -fee, fx_mid, at_ns))
+    return tuple(flows)
+
+
+def _flow(kind: FlowKind, leg: str, asset: AssetId, amount: Decimal, decided: Decimal, fx_mid: Decimal, at_ns: int) -> Flow:
+    return Flow(kind=kind, leg=leg, asset=asset, amount=amount, decided=decided, fx_mid=fx_mid, at_ns=at_ns)
+
+
+def _fee_value(fill: Fill, instrument: Instrument, fee: Fee, fee_usdt_mid: Decimal | None) -> tuple[AssetId, Decimal]:
+    if fee.asset == instrument.quote or fee.asset in (KRW, USDT):
+        return fee.asset, fee.amount
+    if fee.asset == instrument.base:
+        return instrument.quote, EXACT.multiply(fee.amount, fill.price)
+    if fee_usdt_mid is None:
+        raise InvariantBroken(f"fee of {fee.amount} {fee.asset} on {fill.instrument} has no value in USDT")
+    return USDT, EXACT.multiply(fee.amount, fee_usdt_mid)
+
+
+def _tallied(tally: LegTally, fill: Fill, tag: FillTag, taken: Decimal) -> LegTally:
+    qty = EXACT.multiply(fill.qty, tag.multiplier)
+    value = EXACT.multiply(fill.qty, fill.price)
+    fee_qty = tally.fee_qty + EXACT.multiply(taken, tag.multiplier)
+    last = fill.price / tag.multiplier
+    if fill.side is Side.BUY:
+        return attrs.evolve(
+            tally, bought_qty=tally.bought_qty + qty, bought_value=tally.bought_value + value, fee_qty=fee_qty, last_price=last
+        )
+    return attrs.evolve(
+        tally, sold_qty=tally.sold_qty + qty, sold_value=tally.sold_value + value, fee_qty=fee_qty, last_price=last
+    )
+
+
+def _valued_krw(asset: AssetId, amount: Decimal, fx_mid: Decimal) -> Decimal:
+    return booked(amount if asset == KRW else EXACT.multiply(amount, fx_mid))
+
+
+def _valued_usdt(asset: AssetId, amount: Decimal, fx_mid: Decimal) -> Decimal:
+    return booked(amount if asset == USDT else EXACT.divide(amount, fx_mid))
