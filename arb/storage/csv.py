@@ -1,6 +1,6 @@
 """Tables as CSV files, one per table: append-only revisions of rows.
 
-Owns: the files under `csv/`, their header, their translation from records, and what was written last.
+Owns: the files under `csv/`, their header, their translation from records, and the mark: up to which step all is written.
 Never: runs on the event loop; rewrites a row (readers take the highest `rev` of an `id`).
 Units: cells ending in `_ns` are UTC nanoseconds in records and ISO 8601 with microseconds in files, under the name without the ending.
 """
@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Final
 
 import attrs
+import msgspec
 
 from arb.domain.effects import Cell, Record, Table
 from arb.domain.errors import ConfigError
-from arb.domain.tables import COLUMNS
+from arb.domain.tables import COLUMNS, COMMON
 
-COMMON: Final = ("id", "rev", "run_id", "mode", "pair", "strategy", "seq")
+_MARK: Final = "written.json"
 _TAIL_BYTES: Final = 1 << 16
 
 
@@ -36,7 +37,7 @@ class StoredRow:
 
 @attrs.frozen(kw_only=True)
 class Mark:
-    """What a table holds last."""
+    """Every row of this run up to this step is in its table."""
 
     run_id: str
     seq: int
@@ -62,15 +63,18 @@ class CsvStore:
         self._strategies = strategies
         """Strategy by pair."""
 
-    def prepare(self) -> dict[Table, Mark | None]:
-        """Make missing files, cut off a torn last line, and tell what each table holds last.
+    def prepare(self) -> Mark | None:
+        """Make missing files, cut off torn last lines, and tell up to where everything is written; None: nothing ever was.
 
         Raises:
             ConfigError: a file has other columns than this program writes.
             OSError: the directory cannot be written.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
-        return {table: self._prepare_table(table) for table in COLUMNS}
+        for table in COLUMNS:
+            self._prepare_table(table)
+        path = self._directory / _MARK
+        return msgspec.json.decode(path.read_bytes(), type=Mark) if path.exists() else None
 
     def write(self, rows: Sequence[StoredRow]) -> None:
         """Append rows, table by table, and sync them.
@@ -83,22 +87,34 @@ class CsvStore:
             by_table.setdefault(row.record.table, []).append(row)
         for table, group in by_table.items():
             self._append(table, (self._cells(row) for row in group))
+        self.mark(rows[-1].seq)
+
+    def mark(self, seq: int) -> None:
+        """Note that every row up to step `seq` of this run is written."""
+        path = self._directory / _MARK
+        part = path.with_suffix(".part")
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(handle, msgspec.json.encode(Mark(run_id=self._run_id, seq=seq)))
+            os.fdatasync(handle)
+        finally:
+            os.close(handle)
+        os.replace(part, path)
 
     def path(self, table: Table) -> Path:
         """The file of a table."""
         return self._directory / f"{table.value}.csv"
 
-    def _prepare_table(self, table: Table) -> Mark | None:
+    def _prepare_table(self, table: Table) -> None:
         path, header = self.path(table), header_of(table)
         if not path.exists() or path.stat().st_size == 0:
             self._append(table, [header])
-            return None
+            return
         _cut_torn_line(path)
         with path.open(newline="", encoding="utf-8") as file:
             found = tuple(next(csv.reader(file), ()))
         if found != header:
             raise ConfigError(f"{path}: its columns are not those of this version; move the file away or run the version that wrote it")
-        return _last_mark(path)
 
     def _append(self, table: Table, lines: Iterable[Sequence[str]]) -> None:
         text = io.StringIO()
@@ -151,15 +167,3 @@ def _cut_torn_line(path: Path) -> None:
                     file.truncate(position + newline + 1)
                 return
         file.truncate(0)
-
-
-def _last_mark(path: Path) -> Mark | None:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _TAIL_BYTES))
-        lines = file.read().decode("utf-8", "replace").splitlines()
-    for line in reversed(lines):
-        cells = next(csv.reader([line]), [])
-        if len(cells) > len(COMMON) and cells[2] and cells[6].isdigit():
-            return Mark(run_id=cells[2], seq=int(cells[6]))
-    return None
