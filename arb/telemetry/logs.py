@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from logging.handlers import QueueHandler, QueueListener, TimedRotatingFileHandler
+from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler, TimedRotatingFileHandler
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,8 @@ COMPONENTS: Final = ("live_loop", "health", "safety", "watchdog", "sys_monitor")
 """Loggers `arb.<component>` with a file of their own."""
 QUEUE_LINES: Final = 20_000
 KEPT_DAYS: Final = 7
+FAULTS_BYTES: Final = 4 * 1024 * 1024
+"""Frames that could not be understood are kept in two files of this size."""
 _PLAIN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "dropped_lines"}
 _SENSITIVE: Final = re.compile(r"(?i)(signature|secret|listenkey|x-mbx-apikey|authorization|api_?key)(\"?\s*[=:]\s*\"?)(bearer\s+)?[^\s&\"',}]+")
 
@@ -118,11 +120,19 @@ class _Component(logging.Filter):
         return record.name == self.name or record.name.startswith(f"{self.name}.")
 
 
+class _NotFrames(logging.Filter):
+    """Keeps raw frames out of everything but their own file."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is for people."""
+        return record.name != "arb.faults"
+
+
 @contextmanager
-def open_logs(directory: Path, *, level: str, as_json: bool, secrets: Sequence[str], console_level: int | None) -> Iterator[None]:
+def open_logs(directory: Path, *, level: str, as_json: bool, secrets: Sequence[str], console_level: int | None, faults: Path | None = None) -> Iterator[None]:
     """Install the handlers of the `arb` loggers; on leaving write what waits and remove them.
 
-    `console_level` None: nothing goes to the console.
+    `console_level` None: nothing goes to the console. `faults`: where raw frames of `arb.faults` are kept, bounded.
 
     Raises:
         OSError: the directory cannot be written.
@@ -135,9 +145,12 @@ def open_logs(directory: Path, *, level: str, as_json: bool, secrets: Sequence[s
     if console_level is not None:
         console = logging.StreamHandler(sys.stdout)
         console.setLevel(console_level)
+        console.addFilter(_NotFrames())
         handlers.append(console)
     for handler in handlers:
         handler.setFormatter(formatter)
+    if faults is not None:
+        handlers.append(_frames_file(faults, redaction))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LINES)
     listener = QueueListener(lines, *handlers, respect_handler_level=True)
     root, sender = logging.getLogger("arb"), _DroppingQueueHandler(lines)
@@ -154,6 +167,25 @@ def open_logs(directory: Path, *, level: str, as_json: bool, secrets: Sequence[s
         listener.stop()
         for handler in handlers:
             handler.close()
+
+
+class _FrameFormatter(logging.Formatter):
+    """The frame's own JSON line, redacted."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__("%(message)s")
+        self._redaction = redaction
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        return self._redaction(record.getMessage())
+
+
+def _frames_file(directory: Path, redaction: Redaction) -> logging.Handler:
+    handler = RotatingFileHandler(directory / "frames.jsonl", maxBytes=FAULTS_BYTES, backupCount=1, delay=True, encoding="utf-8")
+    handler.addFilter(_Component("arb.faults"))
+    handler.setFormatter(_FrameFormatter(redaction))
+    return handler
 
 
 def _file(path: Path, level: int, logger: str) -> logging.Handler:
