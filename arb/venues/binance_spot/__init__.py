@@ -6,6 +6,7 @@ from typing import Final
 
 from arb.domain.ids import VenueId
 from arb.venues.binance_spot.account import BinanceSpotAccounts
+from arb.venues.binance_spot.inspect import INSPECTOR
 from arb.venues.binance_spot.rest import SpotMarket
 from arb.venues.binance_spot.rules import DEFAULT_FEES, RATE
 from arb.venues.spec import VenueSpec
@@ -16,6 +17,7 @@ VENUE: Final = VenueSpec(
     rate=RATE,
     market=SpotMarket(),
     account=BinanceSpotAccounts(),
+    inspect=INSPECTOR,
     default_fees=DEFAULT_FEES,
     max_connection_s=86_400.0,
     client_ping_s=20.0,

@@ -33,7 +33,7 @@ class SpotMarket:
 
     def streams(self, instruments: tuple[Instrument, ...], feed_prefix: str) -> tuple[StreamPlan, ...]:
         """Combined streams, at most 1,000 per connection."""
-        plans = []
+        plans: list[StreamPlan] = []
         step = (STREAMS_PER_CONNECTION - 24) // len(KINDS)
         for start in range(0, len(instruments), step):
             part = instruments[start : start + step]

@@ -6,6 +6,7 @@ from typing import Final
 
 from arb.domain.ids import VenueId
 from arb.venues.binance_usdm.account import BinanceUsdmAccounts
+from arb.venues.binance_usdm.inspect import INSPECTOR
 from arb.venues.binance_usdm.rest import UsdmMarket
 from arb.venues.binance_usdm.rules import DEFAULT_FEES, RATE
 from arb.venues.spec import VenueSpec
@@ -16,6 +17,7 @@ VENUE: Final = VenueSpec(
     rate=RATE,
     market=UsdmMarket(),
     account=BinanceUsdmAccounts(),
+    inspect=INSPECTOR,
     default_fees=DEFAULT_FEES,
     max_connection_s=86_400.0,
     client_ping_s=20.0,

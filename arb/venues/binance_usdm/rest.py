@@ -42,7 +42,7 @@ class UsdmMarket:
     def streams(self, instruments: tuple[Instrument, ...], feed_prefix: str) -> tuple[StreamPlan, ...]:
         """Books on `/public`, funding and trades on `/market`."""
         step = (STREAMS_PER_CONNECTION - 24) // max(len(PUBLIC_KINDS), len(MARKET_KINDS))
-        plans = []
+        plans: list[StreamPlan] = []
         for start in range(0, len(instruments), step):
             part, number = instruments[start : start + step], start // step
             public, market = FeedId(f"{feed_prefix}/public/{number}"), FeedId(f"{feed_prefix}/market/{number}")
@@ -125,7 +125,8 @@ def _intervals_s(symbols: tuple[str, ...], answer: HttpResponse) -> dict[str, in
 
 def _funding(symbol: str, mark: HttpResponse, interval_s: int, past: HttpResponse, received_ns: int) -> FundingRateSeen:
     row = body_of("binance_usdm", mark, _PREMIUM)
-    settled = sorted(body_of("binance_usdm", past, _PAST), key=lambda item: item.settled_ms, reverse=True)
+    rows = body_of("binance_usdm", past, _PAST)
+    settled = sorted(rows, key=lambda item: item.settled_ms, reverse=True)
     rates: tuple[Decimal, ...] = tuple(item.rate for item in settled)
     return FundingRateSeen(
         at_ns=received_ns,

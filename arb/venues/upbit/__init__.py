@@ -7,6 +7,7 @@ from typing import Final
 from arb.domain.ids import VenueId
 from arb.venues.spec import VenueSpec
 from arb.venues.upbit.account import UpbitAccounts
+from arb.venues.upbit.inspect import UpbitInspector
 from arb.venues.upbit.rest import UpbitMarket
 from arb.venues.upbit.rules import DEFAULT_FEES, UpbitRate
 
@@ -16,6 +17,7 @@ VENUE: Final = VenueSpec(
     rate=UpbitRate(),
     market=UpbitMarket(),
     account=UpbitAccounts(),
+    inspect=UpbitInspector(),
     default_fees=DEFAULT_FEES,
     client_ping_s=30.0,
 )

@@ -55,7 +55,7 @@ class UpbitMarket:
 
     def streams(self, instruments: tuple[Instrument, ...], feed_prefix: str) -> tuple[StreamPlan, ...]:
         """Connections of up to 100 markets each; everything is subscribed by the opening frame."""
-        plans = []
+        plans: list[StreamPlan] = []
         for start in range(0, len(instruments), _SYMBOLS_PER_CONNECTION):
             part = instruments[start : start + _SYMBOLS_PER_CONNECTION]
             feed = FeedId(f"{feed_prefix}/public/{len(plans)}")

@@ -8,6 +8,7 @@ Units: KRW, BTC or USDT as the market's quote; rates per second.
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 import attrs
@@ -145,7 +146,7 @@ def _ban_s(response: HttpResponse) -> float:
     if stated.isascii() and stated.isdigit():
         return float(stated)
     words = shown(response.body).replace(".", " ").replace('"', " ").split()
-    for number, unit in zip(words, words[1:], strict=False):
+    for number, unit in pairwise(words):
         if number.isascii() and number.isdigit() and unit[:6] in ("second", "minute"):
             return float(number) * (60.0 if unit.startswith("minute") else 1.0)
     return _BAN_S
