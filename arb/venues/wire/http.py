@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 import httpcore
@@ -19,7 +19,7 @@ import trio
 
 from arb.domain.errors import RateLimited, VenueUnavailable
 from arb.domain.ids import VenueId
-from arb.ports import Dialer, Endpoint
+from arb.ports import Clock, Dialer, Endpoint
 from arb.venues.spec import HttpRequest, HttpResponse, Priority
 from arb.venues.wire.dial import host_header
 from arb.venues.wire.rate_limit import RateLimiter
@@ -43,13 +43,22 @@ class HttpTarget:
     """A request that takes longer, connecting included, is `VenueUnavailable`."""
 
 
+class TimedAnswer(NamedTuple):
+    """An answer and when its request left and it came, waiting for a rate token not counted."""
+
+    answer: HttpResponse
+    sent_ns: int
+    received_ns: int
+
+
 class HttpClient:
     """Requests to one venue; made by `open_http`."""
 
-    def __init__(self, target: HttpTarget, client: httpx.AsyncClient, limiter: RateLimiter) -> None:
+    def __init__(self, target: HttpTarget, client: httpx.AsyncClient, limiter: RateLimiter, clock: Clock) -> None:
         self._target = target
         self._client = client
         self._limiter = limiter
+        self._clock = clock
         # Always http: the dialer brings the TLS.
         self._base = f"http://{host_header(target.endpoint)}{target.prefix}"
         self._host = host_header(target.endpoint)
@@ -61,11 +70,42 @@ class HttpClient:
             RateLimited: the venue wants silence; nothing was sent.
             VenueUnavailable: no answer.
         """
+        return (await self._timed(request, priority)).answer
+
+    async def read(self, request: HttpRequest, priority: Priority = Priority.ENTRY) -> HttpResponse:
+        """As `request`, but only a success is an answer.
+
+        Raises:
+            RateLimited: 429 or 418, or the venue wants silence.
+            VenueUnavailable: any other status but 2xx, or no answer.
+        """
+        return (await self.read_timed(request, priority)).answer
+
+    async def read_timed(self, request: HttpRequest, priority: Priority = Priority.ENTRY) -> TimedAnswer:
+        """As `read`, with the times of sending and receiving.
+
+        Raises:
+            RateLimited: 429 or 418, or the venue wants silence.
+            VenueUnavailable: any other status but 2xx, or no answer.
+        """
+        timed = await self._timed(request, priority)
+        answer = timed.answer
+        if 200 <= answer.status < 300:
+            return timed
+        words = answer.body[:200].decode(errors="replace")
+        detail = f"{request.method} {request.path}: {answer.status} {words}".rstrip()
+        if answer.status in (418, 429):
+            self._limiter.check_back_off()
+            raise RateLimited(self._target.venue, detail, _DEFAULT_RETRY_AFTER_S)
+        raise VenueUnavailable(self._target.venue, detail)
+
+    async def _timed(self, request: HttpRequest, priority: Priority) -> TimedAnswer:
         attempts = 2 if request.method == "GET" else 1
         while True:
             attempts -= 1
             self._limiter.check_back_off()
             await self._limiter.take(request.bucket, request.weight, priority)
+            sent_ns = self._clock.monotonic_ns()
             try:
                 with trio.fail_after(self._target.answer_within_s):
                     answer = await self._exchange(request)
@@ -78,24 +118,7 @@ class HttpClient:
                 detail = f"{request.method} {request.path}: {type(error).__name__} {error}".rstrip()
                 raise VenueUnavailable(self._target.venue, detail) from error
             self._limiter.learn(answer)
-            return answer
-
-    async def read(self, request: HttpRequest, priority: Priority = Priority.ENTRY) -> HttpResponse:
-        """As `request`, but only a success is an answer.
-
-        Raises:
-            RateLimited: 429 or 418, or the venue wants silence.
-            VenueUnavailable: any other status but 2xx, or no answer.
-        """
-        answer = await self.request(request, priority)
-        if 200 <= answer.status < 300:
-            return answer
-        words = answer.body[:200].decode(errors="replace")
-        detail = f"{request.method} {request.path}: {answer.status} {words}".rstrip()
-        if answer.status in (418, 429):
-            self._limiter.check_back_off()
-            raise RateLimited(self._target.venue, detail, _DEFAULT_RETRY_AFTER_S)
-        raise VenueUnavailable(self._target.venue, detail)
+            return TimedAnswer(answer, sent_ns, self._clock.monotonic_ns())
 
     async def _exchange(self, request: HttpRequest) -> HttpResponse:
         message = self._client.build_request(
@@ -118,7 +141,9 @@ class HttpClient:
 
 
 @asynccontextmanager
-async def open_http(target: HttpTarget, *, dialer: Dialer, limiter: RateLimiter) -> AsyncIterator[HttpClient]:
+async def open_http(
+    target: HttpTarget, *, dialer: Dialer, limiter: RateLimiter, clock: Clock
+) -> AsyncIterator[HttpClient]:
     """A client for as long as the block lasts; its connections are closed at the end, within a bound."""
     pool = httpcore.AsyncConnectionPool(
         max_connections=_MAX_CONNECTIONS,
@@ -127,7 +152,7 @@ async def open_http(target: HttpTarget, *, dialer: Dialer, limiter: RateLimiter)
     )
     client = httpx.AsyncClient(transport=_PoolTransport(pool), timeout=None, follow_redirects=False, trust_env=False)
     try:
-        yield HttpClient(target, client, limiter)
+        yield HttpClient(target, client, limiter, clock)
     finally:
         with trio.move_on_after(1.0, shield=True):
             await client.aclose()

@@ -5,10 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wsproto.connection import Connection, ConnectionType
+from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import ParseFailed
-from wsproto.utilities import RemoteProtocolError
 
 from arb.venues.wire.frames import FrameReader
 
@@ -32,20 +31,19 @@ def by_wsproto(data: bytes) -> tuple[list[bytes], list[tuple[str, bytes]], bool]
     messages: list[bytes] = []
     controls: list[tuple[str, bytes]] = []
     parts: list[bytes] = []
-    try:
-        for event in connection.events():
-            if isinstance(event, CloseConnection):
-                controls.append(("close", b""))
-                return messages, controls, False
-            if isinstance(event, Ping | Pong):
-                controls.append((type(event).__name__.lower(), bytes(event.payload)))
-            elif isinstance(event, TextMessage | BytesMessage):
-                parts.append(event.data.encode() if isinstance(event, TextMessage) else bytes(event.data))
-                if event.message_finished:
-                    messages.append(b"".join(parts))
-                    parts = []
-    except RemoteProtocolError:
-        return messages, controls, True
+    for event in connection.events():
+        if isinstance(event, CloseConnection):
+            if connection.state is ConnectionState.OPEN:  # wsproto's own verdict, not the peer's farewell
+                return messages, controls, True
+            controls.append(("close", b""))
+            return messages, controls, False
+        if isinstance(event, Ping | Pong):
+            controls.append((type(event).__name__.lower(), bytes(event.payload)))
+        elif isinstance(event, TextMessage | BytesMessage):
+            parts.append(event.data.encode() if isinstance(event, TextMessage) else bytes(event.data))
+            if event.message_finished:
+                messages.append(b"".join(parts))
+                parts = []
     return messages, controls, False
 
 
