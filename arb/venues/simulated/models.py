@@ -99,12 +99,11 @@ class VenueModel:
 
     venue: VenueId
     fees: FeeSchedule
+    """Fees in the quote asset are locked with a resting bid."""
     is_margined: bool = False
     """USDT-margined perpetuals instead of spot."""
     is_id_unique_forever: bool
     """Client order ids may never come twice; otherwise not twice among open orders."""
-    locks_fee: bool
-    """A resting bid locks its fee as well."""
     refuses_post_only_that_takes: bool
     """Refuse it; otherwise it is taken and ends at once."""
     refuses_market_beyond_depth: bool
@@ -143,7 +142,6 @@ UPBIT: Final = VenueModel(
     venue=VenueId("upbit"),
     fees=FeeSchedule(maker_rate=Decimal("0.0005"), taker_rate=Decimal("0.0005"), source="venue"),
     is_id_unique_forever=True,
-    locks_fee=True,
     refuses_post_only_that_takes=False,
     refuses_market_beyond_depth=True,
     order_in=LatencyModel(p50_ms=8.0, p99_ms=40.0),
@@ -161,9 +159,10 @@ UPBIT: Final = VenueModel(
 
 BINANCE_SPOT: Final = VenueModel(
     venue=VenueId("binance_spot"),
-    fees=FeeSchedule(maker_rate=Decimal("0.001"), taker_rate=Decimal("0.001"), fee_asset=FeeAsset.RECEIVED, source="venue"),
+    fees=FeeSchedule(
+        maker_rate=Decimal("0.001"), taker_rate=Decimal("0.001"), fee_asset=FeeAsset.RECEIVED, source="venue"
+    ),
     is_id_unique_forever=False,
-    locks_fee=False,
     refuses_post_only_that_takes=True,
     refuses_market_beyond_depth=False,
     order_in=LatencyModel(p50_ms=8.0, p99_ms=40.0),
@@ -183,7 +182,6 @@ BINANCE_USDM: Final = VenueModel(
     fees=FeeSchedule(maker_rate=Decimal("0.0002"), taker_rate=Decimal("0.0005"), source="venue"),
     is_margined=True,
     is_id_unique_forever=False,
-    locks_fee=False,
     refuses_post_only_that_takes=False,
     refuses_market_beyond_depth=False,
     order_in=LatencyModel(p50_ms=8.0, p99_ms=40.0),
