@@ -123,7 +123,9 @@ def funding(
     return Funding(total, first, next_in_s)
 
 
-def liquidation_price(*, side: Side, wallet_usdt: float, qty: float, entry_price: float, mmr: float, cum: float = 0.0) -> float:
+def liquidation_price(
+    *, side: Side, wallet_usdt: float, qty: float, entry_price: float, mmr: float, cum: float = 0.0
+) -> float:
     """Mark price at which an isolated position is liquidated; `mmr` and `cum` are the venue's maintenance bracket."""
     if side is Side.SELL:
         return (wallet_usdt + cum + qty * entry_price) / (qty * (1 + mmr))

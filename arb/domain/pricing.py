@@ -25,7 +25,9 @@ class LimitPrice(NamedTuple):
     """False: the venue's band clipped it short of the walk (`price_band`)."""
 
 
-def limit_price(instrument: Instrument, side: Side, last_price: Decimal, collar_bps: Decimal, reference: Decimal) -> LimitPrice:
+def limit_price(
+    instrument: Instrument, side: Side, last_price: Decimal, collar_bps: Decimal, reference: Decimal
+) -> LimitPrice:
     """`last_price` ± collar, rounded towards the market to the tick, clipped to the band around `reference`.
 
     Towards the market means never paying more than the collar allows: a buy is rounded down, a sell up.

@@ -55,7 +55,11 @@ def _fx_in_usdt(flow: Flow, fx_close: Decimal) -> Decimal:
 
 
 def _split(
-    flows: tuple[Flow, ...], total: Decimal, fx: Decimal, actual: Callable[[Flow], Decimal], decided: Callable[[Flow], Decimal]
+    flows: tuple[Flow, ...],
+    total: Decimal,
+    fx: Decimal,
+    actual: Callable[[Flow], Decimal],
+    decided: Callable[[Flow], Decimal],
 ) -> Attribution:
     principals = [flow for flow in flows if flow.kind is FlowKind.PRINCIPAL]
     spread = exact_sum(decided(flow) for flow in principals)

@@ -176,12 +176,26 @@ class Ledger:
         )
 
     def marked(
-        self, pair: PairId, *, exit_a: Decimal, exit_b: Decimal, fee_rate_a: Decimal, fee_rate_b: Decimal, fx_mid: Decimal, at_ns: int
+        self,
+        pair: PairId,
+        *,
+        exit_a: Decimal,
+        exit_b: Decimal,
+        fee_rate_a: Decimal,
+        fee_rate_b: Decimal,
+        fx_mid: Decimal,
+        at_ns: int,
     ) -> tuple[Attribution, Attribution]:
         """An open position as if closed at these prices per base unit, exit fees included: in KRW and in USDT."""
         position = self.positions[pair]
         ending = exit_flows(
-            position, exit_a=exit_a, exit_b=exit_b, fee_rate_a=fee_rate_a, fee_rate_b=fee_rate_b, fx_mid=fx_mid, at_ns=at_ns
+            position,
+            exit_a=exit_a,
+            exit_b=exit_b,
+            fee_rate_a=fee_rate_a,
+            fee_rate_b=fee_rate_b,
+            fx_mid=fx_mid,
+            at_ns=at_ns,
         )
         return attribute(position.flows + ending, fx_mid)
 
@@ -233,9 +247,7 @@ class Ledger:
         key = f"{residual.pair}/{residual.leg}"
         old = self.residuals.get(key)
         if old is not None:
-            residual = attrs.evolve(
-                old, qty=EXACT.add(old.qty, residual.qty), cost=EXACT.add(old.cost, residual.cost)
-            )
+            residual = attrs.evolve(old, qty=EXACT.add(old.qty, residual.qty), cost=EXACT.add(old.cost, residual.cost))
         self.residuals[key] = residual
         if not residual.qty:
             del self.residuals[key]

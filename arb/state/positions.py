@@ -199,7 +199,9 @@ def funding_flow(amount: Decimal, fx_mid: Decimal, at_ns: int) -> Flow:
     return _flow(FlowKind.FUNDING, "b", USDT, amount, amount, fx_mid, at_ns)
 
 
-def with_fill(position: PairPosition, fill: Fill, tag: FillTag, taken: Decimal, flows: tuple[Flow, ...]) -> PairPosition:
+def with_fill(
+    position: PairPosition, fill: Fill, tag: FillTag, taken: Decimal, flows: tuple[Flow, ...]
+) -> PairPosition:
     """The position after one fill; `taken` is the fee taken in base, contract units."""
     grown = with_flows(position, flows)
     if tag.leg == "fx":
@@ -228,7 +230,14 @@ def with_flows(position: PairPosition, flows: tuple[Flow, ...]) -> PairPosition:
 
 
 def exit_flows(
-    position: PairPosition, *, exit_a: Decimal, exit_b: Decimal, fee_rate_a: Decimal, fee_rate_b: Decimal, fx_mid: Decimal, at_ns: int
+    position: PairPosition,
+    *,
+    exit_a: Decimal,
+    exit_b: Decimal,
+    fee_rate_a: Decimal,
+    fee_rate_b: Decimal,
+    fx_mid: Decimal,
+    at_ns: int,
 ) -> tuple[Flow, ...]:
     """The flows that closing both legs at these prices per base unit would bring, fees included."""
     flows: list[Flow] = []
@@ -245,7 +254,9 @@ def exit_flows(
     return tuple(flows)
 
 
-def _flow(kind: FlowKind, leg: str, asset: AssetId, amount: Decimal, decided: Decimal, fx_mid: Decimal, at_ns: int) -> Flow:
+def _flow(
+    kind: FlowKind, leg: str, asset: AssetId, amount: Decimal, decided: Decimal, fx_mid: Decimal, at_ns: int
+) -> Flow:
     return Flow(kind=kind, leg=leg, asset=asset, amount=amount, decided=decided, fx_mid=fx_mid, at_ns=at_ns)
 
 
@@ -266,7 +277,11 @@ def _tallied(tally: LegTally, fill: Fill, tag: FillTag, taken: Decimal) -> LegTa
     last = fill.price / tag.multiplier
     if fill.side is Side.BUY:
         return attrs.evolve(
-            tally, bought_qty=tally.bought_qty + qty, bought_value=tally.bought_value + value, fee_qty=fee_qty, last_price=last
+            tally,
+            bought_qty=tally.bought_qty + qty,
+            bought_value=tally.bought_value + value,
+            fee_qty=fee_qty,
+            last_price=last,
         )
     return attrs.evolve(
         tally, sold_qty=tally.sold_qty + qty, sold_value=tally.sold_value + value, fee_qty=fee_qty, last_price=last

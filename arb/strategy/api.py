@@ -31,6 +31,8 @@ class TopQuote(NamedTuple):
     ask_a: float
     bid_b: float
     ask_b: float
+    unit_b: float
+    """Base units per contract unit of B (the pair's multiplier)."""
     fx: FxRates
 
 
