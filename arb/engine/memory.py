@@ -1,0 +1,140 @@
+"""All that the engine remembers, and the turn in which it changes.
+
+Owns: the mutable whole (`Memory`, what a snapshot holds) and the effects of the step at hand (`Turn`).
+Never: decides.
+Units: times monotonic _ns, `wall_ns` UTC.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from arb.domain.effects import Alert, Cell, Effect, Publish, Record, Severity, Table
+from arb.domain.events import Level
+from arb.domain.ids import ClientOrderId, InstrumentId, PairId, RunId, VenueId
+from arb.domain.pair import Direction
+from arb.engine.config import EngineConfig, PairConfig
+from arb.execution.legs import LegPair
+from arb.execution.order_ids import client_order_id
+from arb.risk.trading_state import Causes
+from arb.state.fx import FxMarks
+from arb.state.ledger import Ledger
+from arb.state.market import NEVER_NS, Market
+from arb.state.orders import Orders
+from arb.strategy.api import Look
+from arb.strategy.convergence.memory import ConvergenceMemory
+
+NO_EFFECTS: tuple[Effect, ...] = ()
+
+
+@attrs.define(kw_only=True)
+class RefusalCount:
+    """One reason on one pair and direction within the minute at hand."""
+
+    count: int
+    best_bps: float
+    missed_bps: float
+
+
+@attrs.define(kw_only=True)
+class Lane:
+    """What the engine keeps for one pair."""
+
+    own: ConvergenceMemory
+    look: Look | None = None
+    legs: str = ""
+    """Id of the two-leg order in hand; empty: none."""
+    refusal: str = ""
+    """The refusal that lasts, so that its beginning is told once."""
+    minute: dict[str, RefusalCount] = attrs.field(factory=dict)
+    """By `direction|reason`, of the minute at hand."""
+    minute_index: int = -1
+    blocked: str = ""
+    """Why nothing may be opened until an operator decides; empty: nothing."""
+    risk_exit: str = ""
+    """Why the position must go now."""
+    dislocated_ns: int | None = None
+    """Since when d has been implausibly far from fair."""
+    mismatch_ns: int | None = None
+    """Since when the venue's quantity has differed from the position's."""
+    edge_d_bps: float = 0.0
+    position_revision: int = 0
+    published_ns: int = NEVER_NS
+    wallet_closed_ns: int | None = None
+
+
+@attrs.define(kw_only=True)
+class Memory:
+    """The whole; freezing copies it."""
+
+    market: Market
+    fx: FxMarks
+    ledger: Ledger
+    orders: Orders = attrs.field(factory=Orders)
+    causes: Causes = attrs.field(factory=Causes)
+    lanes: dict[PairId, Lane] = attrs.field(factory=dict)
+    legs: dict[str, LegPair] = attrs.field(factory=dict)
+    """Open two-leg orders by id, and the last ones that ended."""
+    run_id: RunId = RunId("")
+    run_digest: str = ""
+    seq: int = 0
+    now_ns: int = 0
+    wall_ns: int = 0
+    is_started: bool = False
+    is_armed: bool = False
+    is_draining: bool = False
+    level: Level = Level.OK
+    order_times: tuple[int, ...] = ()
+    """Approved orders of the last minute."""
+    incident_times: tuple[int, ...] = ()
+    """Incidents of the last hour."""
+    opened_count: int = 0
+    rest_ns: dict[InstrumentId, int] = attrs.field(factory=dict)
+    """Newest REST image per instrument."""
+    venue_up_ns: dict[VenueId, int] = attrs.field(factory=dict)
+    """When a venue came back from maintenance."""
+    position_check_ns: int = 0
+    spreads_ns: int = NEVER_NS
+    funding_day_krw: dict[PairId, float] = attrs.field(factory=dict)
+    funding_day: int = -1
+
+
+@attrs.define(kw_only=True)
+class Turn:
+    """One step: the memory it changes and the effects it makes."""
+
+    config: EngineConfig
+    memory: Memory
+    effects: list[Effect] = attrs.field(factory=list)
+    order_count: int = 0
+
+    def next_order_id(self) -> ClientOrderId:
+        """A fresh client order id of this step."""
+        found = client_order_id(self.memory.run_digest, self.memory.seq, self.order_count)
+        self.order_count += 1
+        return found
+
+    def wall_ns(self) -> int:
+        """UTC of now."""
+        return self.memory.market.wall_ns(self.memory.now_ns)
+
+    def record(self, table: Table, row_id: str, rev: int, pair: PairId | None, row: dict[str, Cell]) -> None:
+        """Write a row revision."""
+        self.effects.append(Record(table=table, id=row_id, rev=rev, pair=pair, row=tuple(row.items())))
+
+    def publish(self, topic: str, values: dict[str, Cell]) -> None:
+        """Tell observers."""
+        self.effects.append(Publish(topic=topic, values=tuple(values.items())))
+
+    def alert(self, key: str, severity: Severity, text: str, fields: dict[str, Cell]) -> None:
+        """Tell a person."""
+        self.effects.append(Alert(key=key, severity=severity, text=text, fields=tuple(fields.items())))
+
+    def pair_config(self, pair: PairId) -> PairConfig:
+        """The configuration of a pair."""
+        return next(item for item in self.config.pairs if item.pair.id == pair)
+
+
+def direction_key(direction: Direction | None, reason: str) -> str:
+    """Under which a refusal is counted."""
+    return f"{direction.value if direction is not None else '-'}|{reason}"
