@@ -78,7 +78,9 @@ class VenueBook:
 
     def offers(self, side: Side) -> Iterator[Offer]:
         """Everything on one side, best first; accounts' orders before the ambient book at the same price."""
-        waiting = [Offer(order.limit, order.wanted_at(order.limit), order) for order in self.resting(side) if order.limit]
+        waiting = [
+            Offer(order.limit, order.wanted_at(order.limit), order) for order in self.resting(side) if order.limit
+        ]
         for level in self.ambient(side):
             while waiting and (waiting[0].price - level.price) * side.sign >= 0:
                 yield waiting.pop(0)

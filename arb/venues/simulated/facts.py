@@ -281,12 +281,5 @@ class FundingSettled:
 
 
 Fact = (
-    OrderChanged
-    | Executed
-    | BalanceChanged
-    | PositionChanged
-    | BookImage
-    | PublicTrade
-    | MarkChanged
-    | FundingSettled
+    OrderChanged | Executed | BalanceChanged | PositionChanged | BookImage | PublicTrade | MarkChanged | FundingSettled
 )

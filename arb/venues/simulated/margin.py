@@ -90,7 +90,9 @@ class MarginSettlement:
         insure(account)
         return Fee(fee, USDT), realised
 
-    def move_position(self, account: TradingAccount, instrument: Instrument, side: Side, qty: Decimal, price: Decimal) -> Decimal:
+    def move_position(
+        self, account: TradingAccount, instrument: Instrument, side: Side, qty: Decimal, price: Decimal
+    ) -> Decimal:
         """Close what is opposite, open the rest; returns the realised PnL. The caller insures."""
         contract = self.contract(account, instrument)
         account.touched_contracts[instrument.id] = None

@@ -231,9 +231,7 @@ class Exchange:
         if self.disturbance.shows_crossed and shown_bids and shown_asks:
             above = shown_asks[0][0] + book.instrument.ticks.tick_at(shown_asks[0][0])
             shown_bids = ((above, shown_bids[0][1]), *shown_bids)
-        image = BookImage(
-            id=self.log.fact_id(), at_ns=now_ns, instrument=instrument, bids=shown_bids, asks=shown_asks
-        )
+        image = BookImage(id=self.log.fact_id(), at_ns=now_ns, instrument=instrument, bids=shown_bids, asks=shown_asks)
         self.images[instrument] = image
         self.log.add(image)
 

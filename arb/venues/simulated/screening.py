@@ -26,7 +26,10 @@ def form_problem(order: NewOrder) -> Refused | None:
         return Refused(RefusalReason.BAD_FORM, "price")
     if order.order_type is OrderType.BEST and order.time_in_force not in (TimeInForce.IOC, TimeInForce.FOK):
         return Refused(RefusalReason.BAD_FORM, "time in force")
-    if any(value is not None and not (value.is_finite() and value > 0) for value in (order.qty, order.quote_qty, order.price)):
+    if any(
+        value is not None and not (value.is_finite() and value > 0)
+        for value in (order.qty, order.quote_qty, order.price)
+    ):
         return Refused(RefusalReason.BAD_FORM, "not positive")
     return None
 

@@ -88,7 +88,13 @@ class SpotSettlement:
         return principal * max(self.model.fees.taker_rate, self.model.fees.maker_rate)
 
     def _charge(
-        self, account: TradingAccount, order: BookedOrder, instrument: Instrument, qty: Decimal, cost: Decimal, rate: Decimal
+        self,
+        account: TradingAccount,
+        order: BookedOrder,
+        instrument: Instrument,
+        qty: Decimal,
+        cost: Decimal,
+        rate: Decimal,
     ) -> Fee:
         if self.model.fees.fee_asset is FeeAsset.BNB:
             amount = booked(cost * rate * (1 - self.model.bnb_discount) / self.model.bnb_usdt)
