@@ -207,10 +207,14 @@ def one_blind_except(tree: SourceTree) -> list[str]:
         for node in module.nodes:
             if isinstance(node, ast.ExceptHandler) and _is_blind(module, node):
                 found.append(f"{module.place(node)}: catching everything is the right of {ONLY_BLIND_EXCEPT} alone")
-            elif isinstance(node, ast.Call) and module.dotted(node.func) == "contextlib.suppress":
-                if any(module.dotted(kind) in BLIND for kind in node.args):
-                    found.append(f"{module.place(node)}: suppress names what it suppresses")
+            elif _suppresses_everything(module, node):
+                found.append(f"{module.place(node)}: suppress names what it suppresses")
     return found
+
+
+def _suppresses_everything(module: Module, node: ast.AST) -> bool:
+    is_suppress = isinstance(node, ast.Call) and module.dotted(node.func) == "contextlib.suppress"
+    return is_suppress and any(module.dotted(kind) in BLIND for kind in node.args)
 
 
 def _is_blind(module: Module, handler: ast.ExceptHandler) -> bool:
