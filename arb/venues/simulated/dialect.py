@@ -12,6 +12,8 @@ from typing import Protocol
 
 import attrs
 
+from arb.venues.simulated.facts import Fact
+
 
 @attrs.frozen(kw_only=True)
 class Ask:
@@ -100,8 +102,11 @@ class Dialect(Protocol):
     def close(self, session: Session) -> None:
         """The connection of this session is gone."""
 
-    def advance(self, now_ns: int) -> None:
-        """Bring sessions up to what the world has done until now."""
+    def advance(self, facts: tuple[Fact, ...], now_ns: int) -> None:
+        """Bring sessions up to what the exchange has done until now."""
+
+    def due_ns(self) -> int | None:
+        """When `advance` is wanted at the latest; None: only after new facts."""
 
     def frozen_until_ns(self, now_ns: int) -> int | None:
         """While half-open: until when connections neither answer nor end; None: they work."""

@@ -1,0 +1,379 @@
+"""Binance spot in its own protocol, server side: REST, market streams and the WebSocket API of one simulated venue.
+
+Owns: weight and order budgets, depth update ids and the open sessions of the venue.
+Never: waits or reads a clock.
+Units: `now_ns` UTC nanoseconds; weights as the venue counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs
+
+import attrs
+
+from arb.venues.simulated import dialect_binance as binance
+from arb.venues.simulated import dialect_binance_spot_rows as rows
+from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, missing, parameters
+from arb.venues.simulated.desk import Desk, Pending
+from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Session, StreamRules
+from arb.venues.simulated.dialect_binance_front import Budgets, Market, open_market
+from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
+from arb.venues.simulated.dialect_binance_spot_api import ApiSession
+from arb.venues.simulated.dialect_binance_stream import MarketSession
+from arb.venues.simulated.facts import Fact, OrderView, Refused
+from arb.venues.simulated.ledger import ledger_of
+from arb.venues.simulated.models import FaultKind
+from arb.venues.simulated.quota import SECOND_NS, Quota
+from arb.venues.simulated.tape import Tape
+from arb.venues.simulated.weather import Weather
+
+NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
+UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
+RATE_LIMITS = [
+    {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
+    {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
+    {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
+    {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
+]
+Sent = Mapping[str, str]
+Found = Answer | Later | BinanceFault
+
+
+@attrs.define(eq=False)
+class BinanceSpotDialect:
+    """One simulated Binance spot."""
+
+    desk: Desk
+    weather: Weather
+    guard: BinanceGuard = attrs.field(init=False)
+    market: Market = attrs.field(init=False)
+    budgets: Budgets = attrs.field(init=False)
+    connects: Quota = attrs.field(factory=lambda: Quota(300, 300 * SECOND_NS))
+    streams: list[MarketSession] = attrs.field(factory=list)
+    calls: list[ApiSession] = attrs.field(factory=list)
+    subscriptions: int = 0
+    rules: StreamRules = StreamRules(ping_every_s=20.0, pong_within_s=60.0, idle_close_s=None)
+
+    def __attrs_post_init__(self) -> None:
+        """Open books of record and budgets."""
+        self.guard = BinanceGuard(self.desk.key, self.desk.secret)
+        self.market = open_market(tuple(self.desk.instruments.values()), shared_ids=0)
+        orders = (("X-MBX-ORDER-COUNT-10S", Quota(100, 10 * SECOND_NS)), ("X-MBX-ORDER-COUNT-1D", Quota(200_000, 86_400 * SECOND_NS)))
+        self.budgets = Budgets(Quota(6_000, 60 * SECOND_NS), orders)
+
+    @property
+    def venue(self) -> str:
+        """The venue folder it speaks for."""
+        return "binance_spot"
+
+    # --- REST ---
+
+    def ask(self, ask: Ask, now_ns: int) -> Answer | Later:
+        """Answer an HTTP request."""
+        if ask.path == "/sim/ledger":
+            return binance.answer(ledger_of(self.desk))
+        bad = self.budgets.bad_weather(self.weather, ask, now_ns)
+        if bad is not None:
+            return bad
+        sent = parameters(ask)
+        weight = self._weight(ask, sent)
+        refused = self.budgets.take(weight, now_ns)
+        if refused is not None:
+            return refused
+        found = self._route(ask, sent, now_ns)
+        if isinstance(found, BinanceFault):
+            found = binance.fault_answer(found)
+        return self.weather.delayed(self.budgets.stamped(found, now_ns, is_order=_is_order(ask)), now_ns, ask.path)
+
+    def _weight(self, ask: Ask, sent: Sent) -> int:
+        name = ask.path.removeprefix("/api/v3/")
+        if name == "depth":
+            limit = int(sent.get("limit") or 100) if (sent.get("limit") or "100").isdigit() else 100
+            return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1_000 else 250
+        many = {"ticker/24hr": (2, 80), "ticker/price": (2, 4), "ticker/bookTicker": (2, 4), "openOrders": (6, 80)}
+        if name in many and ask.method == "GET":
+            return many[name][0 if "symbol" in sent else 1]
+        fixed = {"exchangeInfo": 20, "trades": 25, "historicalTrades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2,
+                 "allOrders": 20, "myTrades": 20, "account": 20, "account/commission": 20, "rateLimit/order": 40}  # fmt: skip
+        return 4 if name == "order" and ask.method == "GET" else fixed.get(name, 1)
+
+    def _route(self, ask: Ask, sent: Sent, now_ns: int) -> Found:
+        public = self._public(ask, sent, now_ns) if ask.method == "GET" else None
+        if public is not None:
+            return public
+        private = PRIVATE.get((ask.method, ask.path))
+        if private is None:
+            return binance.answer({"code": -1100, "msg": "Not found"}, status=404)
+        fault = self.guard.check(ask, now_ns // 1_000_000)
+        return fault or private(self, sent, now_ns)
+
+    def _public(self, ask: Ask, sent: Sent, now_ns: int) -> Found | None:
+        match ask.path:
+            case "/api/v3/ping":
+                return binance.answer({})
+            case "/api/v3/time":
+                return binance.answer({"serverTime": now_ns // 1_000_000})
+            case "/api/v3/exchangeInfo":
+                return self._exchange_info(sent, now_ns)
+            case "/sapi/v1/system/status":
+                is_shut = self.desk.is_faulty(FaultKind.MAINTENANCE, now_ns)
+                return binance.answer({"status": int(is_shut), "msg": "system_maintenance" if is_shut else "normal"})
+            case "/dapi/v1/exchangeInfo" | "/fapi/v1/exchangeInfo" | "/eapi/v1/exchangeInfo":
+                return binance.answer({"timezone": "UTC", "serverTime": now_ns // 1_000_000, "rateLimits": [], "exchangeFilters": [], "symbols": []})
+            case "/api/v3/ticker/24hr":
+                return self.market.rows(sent, lambda tape: rows_day(tape, now_ns))
+            case "/api/v3/ticker/price":
+                return self.market.rows(sent, lambda tape: {"symbol": tape.instrument.symbol, "price": binance.text(tape.last_price)})
+            case "/api/v3/ticker/bookTicker":
+                return self.market.rows(sent, binance.best_row)
+        return self.market.common(ask.path.removeprefix("/api/v3/"), sent, now_ns) if ask.path.startswith("/api/v3/") else None
+
+    def _exchange_info(self, sent: Sent, now_ns: int) -> Found:
+        names = [sent["symbol"]] if "symbol" in sent else [one.strip('" ') for one in sent.get("symbols", "").strip("[]").split(",") if one]
+        known = self.desk.instruments
+        if any(name not in known for name in names):
+            return BinanceFault(400, -1121, "Invalid symbol.")
+        listed = [rows.symbol_row(known[name]) for name in names or known]
+        return binance.answer({"timezone": "UTC", "serverTime": now_ns // 1_000_000, "rateLimits": RATE_LIMITS, "exchangeFilters": [], "symbols": listed})
+
+    # --- streams ---
+
+    def open(self, ask: Ask, now_ns: int) -> Session | Answer:
+        """Accept `/ws/<name>`, `/stream?streams=` or the WebSocket API."""
+        if self.weather.refuses_streams(now_ns):
+            return Answer(status=503, body=b"")
+        if not self.connects.take(1, now_ns):
+            return Answer(status=429, body=b"")
+        if ask.path.startswith("/ws-api/v3"):
+            call = ApiSession(self.desk, self.guard, self.next_subscription)
+            self.calls.append(call)
+            return call
+        is_combined = ask.path.rstrip("/") == "/stream"
+        if not is_combined and ask.path.partition("/ws")[0] != "":
+            return Answer(status=404, body=b"")
+        session = MarketSession(
+            self.market.tapes, self.market.logs, is_future=False, serves=lambda kind: True, is_combined=is_combined, per_second=Quota(5, SECOND_NS)
+        )
+        names = parse_qs(ask.query).get("streams", [""])[0] if is_combined else ask.path.removeprefix("/ws").strip("/")
+        session.add([name for name in names.split("/") if name], now_ns)
+        self.streams.append(session)
+        return session
+
+    def next_subscription(self) -> int:
+        """A fresh subscription number."""
+        self.subscriptions += 1
+        return self.subscriptions - 1
+
+    def close(self, session: Session) -> None:
+        """The connection of this session is gone."""
+        self.streams = [one for one in self.streams if one is not session]
+        self.calls = [one for one in self.calls if one is not session]
+
+    def due_ns(self) -> int | None:
+        """When `advance` is wanted at the latest."""
+        own = (self.desk.due_ns(), self.weather.due_ns(), self.market.due_ns() if self.streams else None)
+        waiting = [at for at in (*own, *(one.due_ns() for one in self.streams)) if at is not None]
+        return min(waiting) if waiting else None
+
+    def advance(self, facts: tuple[Fact, ...], now_ns: int) -> None:
+        """Bring tapes and sessions up to `now_ns`."""
+        is_silent = self.weather.is_silent(now_ns)
+        self.market.advance(facts, self.streams, self.weather, now_ns)
+        codes = self.weather.breaks(now_ns)
+        garbage = ['{"e":garbage'] if self.weather.wants_garbage(now_ns) else []
+        for call in self.calls:
+            for fact in () if is_silent else facts:
+                call.publish(fact)
+        for out in (*(one.out for one in self.streams), *(one.out for one in self.calls)):
+            out += garbage
+            out += [Closing(code, "going away") for code in codes]
+
+    def frozen_until_ns(self, now_ns: int) -> int | None:
+        """While half-open: until when."""
+        return self.weather.frozen_until_ns(now_ns)
+
+
+def rows_day(tape: Tape, now_ns: int) -> binance.Row:
+    """One row of ticker/24hr."""
+    return binance.spot_day_row(tape, now_ns)
+
+
+def _is_order(ask: Ask) -> bool:
+    return (ask.method, ask.path) == ("POST", "/api/v3/order")
+
+
+# --- private calls -------------------------------------------------------------------------------------------------------
+
+
+def _place(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
+    instrument = binance.find(venue.desk.instruments, sent)
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    parsed = parse_order(sent, instrument, is_future=False)
+    if isinstance(parsed, BinanceFault):
+        return parsed
+    refused = venue.budgets.take_order(now_ns)
+    if refused is not None:
+        return refused
+    kind = sent.get("newOrderRespType", "FULL")
+    pending = venue.desk.submit(parsed, now_ns)
+
+    def row(view: OrderView) -> binance.Row:
+        if kind == "ACK":
+            return rows.ack_row(view)
+        return rows.result_row(view) if kind == "RESULT" else rows.full_row(view, venue.desk.executions(view.order_id))
+
+    return _answered(pending, row)
+
+
+def _answered(pending: Pending, row: Callable[[OrderView], binance.Row]) -> Later:
+    def resolve() -> Answer | None:
+        outcome = pending.outcome()
+        if outcome is None:
+            return None
+        return binance.fault_answer(fault_of(outcome, is_future=False)) if isinstance(outcome, Refused) else binance.answer(row(outcome))
+
+    return Later(pending.ready_ns, resolve)
+
+
+def _test_order(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
+    instrument = binance.find(venue.desk.instruments, sent)
+    parsed = instrument if isinstance(instrument, BinanceFault) else parse_order(sent, instrument, is_future=False)
+    if isinstance(parsed, BinanceFault):
+        return parsed
+    verdict = venue.desk.trial(parsed, now_ns)
+    return fault_of(verdict, is_future=False) if isinstance(verdict, Refused) else binance.answer({})
+
+
+def _selected(venue: BinanceSpotDialect, sent: Sent) -> OrderView | BinanceFault | None:
+    instrument = binance.find(venue.desk.instruments, sent)
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    number, name = sent.get("orderId", ""), sent.get("origClientOrderId", "")
+    if not number and not name:
+        return missing("orderId")
+    view = venue.desk.order(int(number)) if number.isdigit() else venue.desk.order_named(name)
+    return view if view is not None and view.order.instrument == instrument.id else None
+
+
+def _cancel(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
+    view = _selected(venue, sent)
+    if isinstance(view, BinanceFault):
+        return view
+    if view is None:
+        return UNKNOWN_ORDER
+    return _answered(venue.desk.cancel(view.order_id, now_ns), rows.cancel_row)
+
+
+def _cancel_all(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
+    instrument = binance.find(venue.desk.instruments, sent)
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    pendings = [venue.desk.cancel(view.order_id, now_ns) for view in venue.desk.open_orders(instrument.id)]
+    if not pendings:
+        return UNKNOWN_ORDER
+
+    def resolve() -> Answer:
+        outcomes = [pending.outcome() for pending in pendings]
+        return binance.answer([rows.cancel_row(one) for one in outcomes if isinstance(one, OrderView)])
+
+    return Later(max(one.ready_ns for one in pendings), resolve)
+
+
+def _query(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
+    view = _selected(venue, sent)
+    if isinstance(view, BinanceFault):
+        return view
+    return NO_ORDER if view is None else binance.answer(rows.query_row(view))
+
+
+def _open_orders(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
+    instrument = binance.find(venue.desk.instruments, sent) if "symbol" in sent else None
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    return binance.answer([rows.query_row(view) for view in venue.desk.open_orders(instrument.id if instrument else None)])
+
+
+def _all_orders(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
+    instrument = binance.find(venue.desk.instruments, sent)
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    return binance.answer([rows.query_row(view) for view in venue.desk.orders(instrument.id)][-1_000:])
+
+
+def _my_trades(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
+    instrument = binance.find(venue.desk.instruments, sent)
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    number = sent.get("orderId", "")
+    fills = [one for one in venue.desk.fills(instrument.id) if not number or str(one.view.order_id) == number]
+    return binance.answer([rows.fill_row(one) for one in fills][-1_000:])
+
+
+def _account(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
+    fees = venue.desk.model.fees
+    maker, taker = binance.text(fees.maker_rate), binance.text(fees.taker_rate)
+    hides_zero = sent.get("omitZeroBalances", "").lower() == "true"
+    held = [one for one in venue.desk.balances() if one.total or not hides_zero]
+    return binance.answer({
+        "makerCommission": int(fees.maker_rate * 10_000), "takerCommission": int(fees.taker_rate * 10_000),
+        "buyerCommission": 0, "sellerCommission": 0,
+        "commissionRates": {"maker": maker, "taker": taker, "buyer": "0.00000000", "seller": "0.00000000"},
+        "canTrade": True, "canWithdraw": False, "canDeposit": True, "brokered": False, "requireSelfTradePrevention": False,
+        "preventSor": False, "updateTime": now_ns // 1_000_000, "accountType": "SPOT",
+        "balances": [rows.balance_row(one) for one in held], "permissions": ["SPOT"], "uid": 1,
+    })  # fmt: skip
+
+
+def _commission(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
+    instrument = binance.find(venue.desk.instruments, sent)
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    fees, nothing = venue.desk.model.fees, {"maker": "0.00000000", "taker": "0.00000000", "buyer": "0.00000000", "seller": "0.00000000"}
+    standard = {**nothing, "maker": binance.text(fees.maker_rate), "taker": binance.text(fees.taker_rate)}
+    discount = {"enabledForAccount": False, "enabledForSymbol": False, "discountAsset": "BNB", "discount": "0.75000000"}
+    return binance.answer({"symbol": instrument.symbol, "standardCommission": standard, "specialCommission": nothing, "taxCommission": nothing, "discount": discount})
+
+
+def _order_counts(venue: BinanceSpotDialect, _sent: Sent, now_ns: int) -> Found:
+    spent = [quota.spent(now_ns) for _, quota in venue.budgets.orders]
+    return binance.answer([{**limit, "count": count} for limit, count in zip(RATE_LIMITS[1:3], spent, strict=True)])
+
+
+def _restrictions(_venue: BinanceSpotDialect, _sent: Sent, now_ns: int) -> Found:
+    return binance.answer({
+        "ipRestrict": True, "createTime": now_ns // 1_000_000, "enableReading": True, "enableSpotAndMarginTrading": True,
+        "enableWithdrawals": False, "enableInternalTransfer": False, "enableMargin": False, "enableFutures": True,
+        "permitsUniversalTransfer": False, "enableVanillaOptions": False, "enableFixApiTrade": False,
+        "enableFixReadOnly": False, "enablePortfolioMarginTrading": False,
+    })  # fmt: skip
+
+
+def _coins(venue: BinanceSpotDialect, _sent: Sent, now_ns: int) -> Found:
+    is_open = not venue.desk.is_faulty(FaultKind.MAINTENANCE, now_ns)
+    names = sorted({str(one) for each in venue.desk.instruments.values() for one in (each.base, each.quote)} | {str(one.asset) for one in venue.desk.balances()})
+    return binance.answer([rows.coin_row(venue.desk.balance(name), is_open=is_open) for name in names])
+
+
+def _nothing(_venue: BinanceSpotDialect, _sent: Sent, _now_ns: int) -> Found:
+    return binance.answer([])
+
+
+PRIVATE: dict[tuple[str, str], Callable[[BinanceSpotDialect, Sent, int], Found]] = {
+    ("POST", "/api/v3/order"): _place,
+    ("POST", "/api/v3/order/test"): _test_order,
+    ("DELETE", "/api/v3/order"): _cancel,
+    ("GET", "/api/v3/order"): _query,
+    ("GET", "/api/v3/openOrders"): _open_orders,
+    ("DELETE", "/api/v3/openOrders"): _cancel_all,
+    ("GET", "/api/v3/allOrders"): _all_orders,
+    ("GET", "/api/v3/myTrades"): _my_trades,
+    ("GET", "/api/v3/account"): _account,
+    ("GET", "/api/v3/account/commission"): _commission,
+    ("GET", "/api/v3/rateLimit/order"): _order_counts,
+    ("GET", "/sapi/v1/account/apiRestrictions"): _restrictions,
+    ("GET", "/sapi/v1/capital/config/getall"): _coins,
+    ("GET", "/sapi/v1/margin/allPairs"): _nothing,
+    ("GET", "/sapi/v1/margin/isolated/allPairs"): _nothing,
+}
