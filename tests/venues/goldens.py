@@ -118,7 +118,7 @@ BINANCE_SPOT = {
     "list_status": '{"subscriptionId":0,"event":{"e":"listStatus","E":1795000000150,"s":"BTCUSDT"}}',
     "subscribed": '{"id":"x","status":200,"result":{"subscriptionId":0},"rateLimits":[]}',
     "refused": (
-        '{"id":"x","status":400,"error":{"code":-1021,"msg":"Timestamp for this request is outside of the recvWindow."}}'
+        '{"id":"x","status":400,"error":{"code":-1021,"msg":"Timestamp for this request is outside of the window."}}'
     ),
     "full": (
         '{"symbol":"BTCUSDT","orderId":4293153,"orderListId":-1,"clientOrderId":"' + NAME + '",'

@@ -33,8 +33,8 @@ _QUIET_EVENTS: Final = frozenset(("listStatus", "externalLockUpdate"))
 class SpotFrame(msgspec.Struct):
     """What a private frame is: an envelope, an answer to a request, or the bare event."""
 
-    event: msgspec.Raw | None = None
-    data: msgspec.Raw | None = None
+    event: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
     status: int | None = None
     error: BinanceErrorBody | None = None
     e: str | None = None
@@ -97,9 +97,7 @@ def frame_facts(frame: bytes, instruments: Set[InstrumentId], received_ns: int) 
     outer = decoded("binance_spot", frame, _FRAME)
     if outer.e is not None:
         return _event_facts(outer.e, frame, instruments, received_ns)
-    inner = outer.event if outer.event is not None else outer.data
-    if inner is not None:
-        event = bytes(inner)
+    if event := bytes(outer.event) or bytes(outer.data):
         return _event_facts(decoded("binance_spot", event, _FRAME).e, event, instruments, received_ns)
     if outer.status == 200:
         return (Alive(),)

@@ -39,7 +39,7 @@ class UsdmFrame(msgspec.Struct):
     """What a private frame is: the bare event or an envelope."""
 
     e: str | None = None
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw()
     error: BinanceErrorBody | None = None
 
 
@@ -125,8 +125,7 @@ def frame_facts(frame: bytes, instruments: Set[InstrumentId], received_ns: int) 
     outer = decoded("binance_usdm", frame, _FRAME)
     if outer.e is not None:
         return _event_facts(outer.e, frame, instruments, received_ns)
-    if outer.data is not None:
-        event = bytes(outer.data)
+    if event := bytes(outer.data):
         return _event_facts(decoded("binance_usdm", event, _FRAME).e, event, instruments, received_ns)
     if outer.error is not None:
         detail = f"{outer.error.code} {outer.error.msg}"

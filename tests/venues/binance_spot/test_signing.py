@@ -25,27 +25,35 @@ PUBLISHED = [
     ),
     (
         SPOT,
-        "symbol=%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1"
-        "&price=0.1&recvWindow=5000&timestamp=1499827319559",
+        (
+            "symbol=%EF%BC%91%EF%BC%92%EF%BC%93%EF%BC%94%EF%BC%95%EF%BC%96&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1"
+            "&price=0.1&recvWindow=5000&timestamp=1499827319559"
+        ),
         "e1353ec6b14d888f1164ae9af8228a3dbd508bc82eb867db8ab6046442f33ef3",
     ),
     (
         SPOT,
-        f"apiKey={KEY}&price=52000.00&quantity=0.01000000&recvWindow=100&side=SELL&symbol=BTCUSDT&timeInForce=GTC"
-        "&timestamp=1645423376532&type=LIMIT",
+        (
+            f"apiKey={KEY}&price=52000.00&quantity=0.01000000&recvWindow=100&side=SELL&symbol=BTCUSDT&timeInForce=GTC"
+            "&timestamp=1645423376532&type=LIMIT"
+        ),
         "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24",
     ),
     (
         SPOT,
-        f"apiKey={KEY}&price=0.10000000&quantity=1.00000000&recvWindow=5000&side=BUY&symbol=１２３４５６&timeInForce=GTC"
-        "&timestamp=1645423376532&type=LIMIT",
+        (
+            f"apiKey={KEY}&price=0.10000000&quantity=1.00000000&recvWindow=5000&side=BUY&symbol=１２３４５６&timeInForce=GTC"
+            "&timestamp=1645423376532&type=LIMIT"
+        ),
         "b33892ae8e687c939f4468c6268ddd4c40ac1af18ad19a064864c47bae0752cd",
     ),
     (SPOT, "timestamp=1578963600000", "d84e6641b1e328e7b418fff030caed655c266299c9355e36ce801ed14631eed4"),
     (
         FUTURES,
-        "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC&recvWindow=5000"
-        "&timestamp=1591702613943",
+        (
+            "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC&recvWindow=5000"
+            "&timestamp=1591702613943"
+        ),
         "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9",
     ),
 ]

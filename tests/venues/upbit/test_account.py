@@ -109,7 +109,8 @@ def test_balance_of_26_digits_survives(name):
 def test_heartbeat_is_a_sign_of_life_and_an_error_asks_for_a_new_connection():
     assert heard("up") == (Alive(),)
     fault, again = heard("invalid_auth")
-    assert isinstance(fault, Fault) and isinstance(again, Reconnect)
+    assert isinstance(fault, Fault)
+    assert isinstance(again, Reconnect)
     assert fault.detail.startswith("INVALID_AUTH")
 
 
@@ -167,7 +168,8 @@ def test_fees_are_those_of_the_dearer_side():
 def test_wallet_is_open_where_any_network_is():
     request = ACCOUNT.wallets_request(STAMP)
 
-    assert request is not None and request.target == "/v1/status/wallet"
+    assert request is not None
+    assert request.target == "/v1/status/wallet"
     assert ACCOUNT.parse_wallets(answer(UPBIT["wallets"])) == (
         WalletState(asset=AssetId("USDT"), deposit=False, withdraw=True),
         WalletState(asset=AssetId("BTC"), deposit=True, withdraw=True),

@@ -6,13 +6,37 @@ from arb.venues.upbit.errors import ERRORS, judge, require_success
 from tests.venues.private import answer
 
 # The names of the exchange's own pages; each must have been thought about.
-DOCUMENTED = """
-insufficient_funds_bid insufficient_funds_ask under_min_total_bid under_min_total_ask over_krw_funds_bid
-invalid_price_bid invalid_price_ask create_bid_error create_ask_error validation_error invalid_parameter
-invalid_time_in_force invalid_post_only notfoundmarket duplicated_identifier market_offline out_of_scope
-invalid_access_key jwt_verification invalid_query_payload expired_access_key nonce_used no_authorization_ip
-no_authorization_token order_not_found too_many_requests thirdparty_agreement_required volume_too_large invalid_funds
-""".split()
+DOCUMENTED = [
+    "insufficient_funds_bid",
+    "insufficient_funds_ask",
+    "under_min_total_bid",
+    "under_min_total_ask",
+    "over_krw_funds_bid",
+    "invalid_price_bid",
+    "invalid_price_ask",
+    "create_bid_error",
+    "create_ask_error",
+    "validation_error",
+    "invalid_parameter",
+    "invalid_time_in_force",
+    "invalid_post_only",
+    "notfoundmarket",
+    "duplicated_identifier",
+    "market_offline",
+    "out_of_scope",
+    "invalid_access_key",
+    "jwt_verification",
+    "invalid_query_payload",
+    "expired_access_key",
+    "nonce_used",
+    "no_authorization_ip",
+    "no_authorization_token",
+    "order_not_found",
+    "too_many_requests",
+    "thirdparty_agreement_required",
+    "volume_too_large",
+    "invalid_funds",
+]
 
 
 def named(name: str | int) -> dict[str, object]:

@@ -153,9 +153,7 @@ def test_order_without_identifier_goes_by_its_uuid():
     nameless = type(named)(client_order_id=uuid, venue_order_id=uuid, instrument=BTC.id, not_before_ns=0)
 
     assert CODEC.query(nameless, STAMP).query == f"uuid={uuid}"
-    (update,) = CODEC.parse_query(
-        nameless, answer(UPBIT["placed"].replace(f'"identifier":"{NAME}",', "")), NOW_NS
-    )
+    (update,) = CODEC.parse_query(nameless, answer(UPBIT["placed"].replace(f'"identifier":"{NAME}",', "")), NOW_NS)
     assert update.client_order_id == uuid
 
 
