@@ -153,8 +153,6 @@ class PaperSection:
 
     upbit_order_ms: tuple[float, float] = param("ms", 0, 60_000)
     binance_order_ms: tuple[float, float] = param("ms", 0, 60_000)
-    upbit_feed_ms: tuple[float, float] = param("ms", 0, 60_000)
-    binance_feed_ms: tuple[float, float] = param("ms", 0, 60_000)
     miss_probability: float = param("fraction", 0, 1)
     start_krw: Decimal = param("KRW", 0, 1e13)
     start_usdt: Decimal = param("USDT", 0, 1e10)

@@ -138,6 +138,15 @@ class Sight:
         metrics.process_threads.set(sample.threads_count)
         process.info("sample", extra={"cpu_pct": sample.cpu_percent, "rss_mb": round(sample.rss_bytes / 2**20, 1), "fds": sample.fds_count, "threads": sample.threads_count})
 
+    def given_up(self, task: str, error: Exception) -> None:
+        """A task's restart budget is spent."""
+        sources.error("given_up", extra={"task": task, "error": str(error), "last": str(error.__cause__)})
+
+    def store_failed(self, detail: str) -> None:
+        """The store's disk refused; rows are kept and written later."""
+        self.board.component("CSV", ComponentState.ERROR, detail)
+        root.error("store_failed", extra={"detail": detail})
+
     def failed(self, task: str, error: BaseException) -> None:
         """A task failed for good."""
         root.error("task_failed", exc_info=error, extra={"task": task, "error": f"{type(error).__name__}: {error}"})
