@@ -114,7 +114,6 @@ class FeedState:
             return False
         if self._sources[depth.instrument] is BookSource.NONE:
             self._rise(depth.instrument, BookSource.REST)
-        self._tell_seen(depth.received_ns)
         return True
 
     def rest_failed(self, instrument: InstrumentId, reason: str) -> None:

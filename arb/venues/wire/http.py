@@ -256,7 +256,7 @@ class _PoolStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> object:
         """`is_readable`: an idle connection with bytes or an end to read is not to be used again."""
-        return info == "is_readable" and _is_readable(self._stream)
+        return _is_readable(self._stream) if info == "is_readable" else None
 
 
 def _is_readable(stream: trio.abc.Stream) -> bool:

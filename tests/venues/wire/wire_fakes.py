@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+import h11
 import trio
+from wsproto import ConnectionType, WSConnection
+from wsproto import events as ws_events
 
 from arb.domain.events import DepthSeen, Event
 from arb.domain.ids import FeedId, InstrumentId, VenueId
@@ -12,6 +16,7 @@ from arb.ports import Endpoint, Trade
 from arb.venues.spec import BackOff, Bucket, HttpResponse, RateReport
 from arb.venues.wire.memory import MemoryStream, memory_pair
 
+T = TypeVar("T")
 HERE = Endpoint(host="venue.test", port=80, is_tls=False)
 VENUE = VenueId("somewhere")
 WALL_START_NS = 1_700_000_000_000_000_000
@@ -50,8 +55,16 @@ class ScriptedDialer:
             raise ConnectionRefusedError("nothing listens")
         ours, theirs = memory_pair()
         self.opened.append(ours)
-        self.nursery.start_soon(serve, theirs)
+        self.nursery.start_soon(_until_gone, serve, theirs)
         return ours
+
+
+async def _until_gone(serve: Serve, stream: MemoryStream) -> None:
+    """A client that leaves is no error of the server."""
+    try:
+        await serve(stream)
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        return
 
 
 class Tap:
@@ -109,3 +122,83 @@ class Rules:
             return None
         wait_s = float(response.headers.get("retry-after", "1"))
         return BackOff(wait_s=wait_s, is_ban=response.status == 418, reason=f"status {response.status}")
+
+
+class WsPeer:
+    """The server's side of a WebSocket over any stream, step by step."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self.ws = WSConnection(ConnectionType.SERVER)
+        self.request: ws_events.Request | None = None
+        self.pending: list[ws_events.Event] = []
+
+    async def accept(self) -> None:
+        self.request = await self.next(ws_events.Request)
+        await self.send(ws_events.AcceptConnection())
+
+    async def send(self, event: ws_events.Event) -> None:
+        await self.stream.send_all(self.ws.send(event))
+
+    async def say(self, text: str) -> None:
+        await self.send(ws_events.TextMessage(data=text))
+
+    async def next(self, kind: type[T]) -> T:
+        """The next event of this kind; others are dropped."""
+        while True:
+            while self.pending:
+                event = self.pending.pop(0)
+                if isinstance(event, kind):
+                    return event
+            data = await self.stream.receive_some()
+            if not data:
+                raise trio.EndOfChannel
+            self.ws.receive_data(data)
+            self.pending += list(self.ws.events())
+
+    async def drain(self, *, pongs: bool = True) -> None:
+        """Read until the client goes, answering pings and the farewell."""
+        try:
+            while True:
+                event = await self.next(ws_events.Event)
+                if isinstance(event, ws_events.Ping) and pongs:
+                    await self.send(event.response())
+                if isinstance(event, ws_events.CloseConnection):
+                    await self.send(event.response())
+                    return
+        except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+
+async def serve_http(stream: MemoryStream, answer: Callable[[str, str, bytes], HttpResponse | None]) -> None:
+    """Answer requests one after the other until the client goes; None: end the connection instead of answering."""
+    http = h11.Connection(h11.SERVER)
+    method = target = ""
+    body = b""
+    try:
+        while True:
+            event = http.next_event()
+            if event is h11.NEED_DATA:
+                http.receive_data(await stream.receive_some())
+            elif isinstance(event, h11.Request):
+                method, target, body = event.method.decode(), event.target.decode(), b""
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                if (response := answer(method, target, body)) is None:
+                    return
+                headers = [*response.headers.items(), ("content-length", str(len(response.body)))]
+                head = h11.Response(status_code=response.status, headers=headers)
+                parts = [http.send(head), http.send(h11.Data(data=response.body)), http.send(h11.EndOfMessage())]
+                await stream.send_all(b"".join(part for part in parts if part))
+                http.start_next_cycle()
+            else:
+                return
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        return
+    finally:
+        stream.close()
+
+
+def ok(body: bytes = b"{}", status: int = 200, **headers: str) -> HttpResponse:
+    return HttpResponse(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=body)
