@@ -213,8 +213,9 @@ def one_blind_except(tree: SourceTree) -> list[str]:
 
 
 def _suppresses_everything(module: Module, node: ast.AST) -> bool:
-    is_suppress = isinstance(node, ast.Call) and module.dotted(node.func) == "contextlib.suppress"
-    return is_suppress and any(module.dotted(kind) in BLIND for kind in node.args)
+    if not isinstance(node, ast.Call) or module.dotted(node.func) != "contextlib.suppress":
+        return False
+    return any(module.dotted(kind) in BLIND for kind in node.args)
 
 
 def _is_blind(module: Module, handler: ast.ExceptHandler) -> bool:
