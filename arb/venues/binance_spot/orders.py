@@ -231,7 +231,7 @@ def _by_name(instrument: InstrumentId, name: ClientOrderId) -> str:
 
 def _read(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId) -> SpotOrderBody:
     body = decoded("binance_spot", answer.body, _ORDER)
-    if body.symbol != symbol_of(instrument) or name not in (body.client_order_id, body.orig_client_order_id):
+    if body.symbol != symbol_of(instrument) or name != (body.orig_client_order_id or body.client_order_id):
         raise ProtocolError("binance_spot", f"asked about {name}, answered about {body.symbol} {body.client_order_id}")
     return body
 
