@@ -127,7 +127,7 @@ class FxMarks:
         return ""
 
     def is_jumping(self, now_ns: int) -> bool:
-        """Whether the mid moved more than `fx_jump_bps` within the last `fx_jump_s`: quarantined until it has rested that long."""
+        """Whether the mid moved more than `fx_jump_bps` within `fx_jump_s`: quarantined until it rested so long."""
         oldest = now_ns // self._span_ns() - _BUCKETS
         live = [span for span in self.spans if span.index >= oldest]
         if not live:

@@ -173,9 +173,9 @@ class PairPosition:
 def fill_flows(
     fill: Fill, instrument: Instrument, tag: FillTag, *, fx_mid: Decimal, fee: Fee, fee_usdt_mid: Decimal | None
 ) -> tuple[Flow, ...]:
-    """What a fill moves: its principal and its fee (for the `fx` leg both currencies of the principal).
+    """What a fill moves: principal and fee (for the `fx` leg both currencies of the principal).
 
-    A fee taken in the base asset is bought and never ours: it leaves the principal and stands as a fee at the fill price.
+    A fee taken in base is bought and never ours: it leaves the principal and stands as a fee at fill price.
 
     Raises:
         InvariantBroken: the fee is in an asset without a value in USDT.

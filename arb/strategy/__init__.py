@@ -21,7 +21,7 @@ def load_strategy(name: str) -> Strategy[Any, Any]:
         module = import_module(f"arb.strategy.{name}")
     except ModuleNotFoundError as error:
         raise ConfigError(f"there is no strategy {name!r}: its folder under arb/strategy is missing") from error
-    found = getattr(module, "STRATEGY", None)
+    found: Strategy[Any, Any] | None = getattr(module, "STRATEGY", None)
     if found is None:
         raise ConfigError(f"{name!r} is not a strategy: arb/strategy/{name} exports no STRATEGY")
     return found

@@ -2,7 +2,8 @@
 
 Owns: the shape of the market view and of the answer.
 Never: performs anything; a strategy is a pure function of view, own state and parameters.
-Units: prices in the quote of each instrument, FX in KRW per USDT, times monotonic `_ns` (`wall_ns` UTC), edges in bps of the A leg.
+Units: prices in the quote of each instrument, FX in KRW per USDT, times monotonic `_ns` (`wall_ns` UTC),
+edges in bps of the A leg.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class PairView(NamedTuple):
     fx_received_ns: int
     """Receive time of the FX book; a change of it is a new FX book."""
     data_refusal: str
-    """Why the data supports no decision (`stale_a`, `skew`, `fx_jump` …); empty: books and FX are fresh, sane and within skew."""
+    """Why the data supports no decision (`stale_a`, `skew`, `fx_jump` …); empty: fresh, sane and within skew."""
     instrument_a: Instrument
     instrument_b: Instrument
     fees_a: FeeSchedule
@@ -118,7 +119,7 @@ class Strategy(Protocol[S, P]):
         """The own state of a pair never looked at."""
 
     def missed_by_bps(self, top: TopQuote, own: S, params: P) -> float:
-        """A cheap bound for a flat, idle pair: above 0 there is nothing to do and `decide` may be left out; it says by how much."""
+        """A cheap bound for a flat, idle pair: above 0 nothing is to be done (by so much) and `decide` may be left out."""
 
     def decide(self, view: PairView, own: S, params: P) -> tuple[S, Answer]:
         """The new own state and the answer."""

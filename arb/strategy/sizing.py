@@ -1,6 +1,6 @@
 """The largest quantity that depth, limits, balances and both venues' rules allow, and the two orders that trade it.
 
-Owns: the size of an entry and of an exit, with limit prices (engine.md, Sizing), and the one crossing from float to Decimal.
+Owns: the size of an entry and of an exit, with limit prices, and the one crossing from float to Decimal.
 Never: knows which limit is behind the headroom, or sends anything.
 Units: `qty` in base units, `LegPlan.qty` in contract units; prices in each instrument's quote; fractions 0–1.
 """
@@ -133,7 +133,7 @@ def size_entry(
 
 
 def plan_exit(a: SizedLeg, b: SizedLeg, *, qty_a: Decimal, qty_b: Decimal, rules: SizingRules) -> Sized:
-    """The two orders that close `qty_a` and `qty_b` (base units, positive), reduced alike where the visible books hold less."""
+    """The two orders that close `qty_a` and `qty_b` (base units, positive), alike less where the books hold less."""
     found_a = walk(a.levels, float(qty_a)).qty
     found_b = walk(b.levels, float(qty_b / b.multiplier)).qty * float(b.multiplier)
     share = min(found_a / float(qty_a) if qty_a else 1.0, found_b / float(qty_b) if qty_b else 1.0)

@@ -14,7 +14,7 @@ from arb.state.positions import PairPosition
 from arb.strategy.api import Answer, Look, PairView, TopQuote
 from arb.strategy.convergence import kernel
 from arb.strategy.convergence.entry import Hurdle, Wish, hurdle, view_divergence_bps, wish
-from arb.strategy.convergence.exit import RULE_NAMES, closing, rules_true, worth
+from arb.strategy.convergence.exit import RULE_NAMES, Worth, closing, rules_true, worth
 from arb.strategy.convergence.memory import (
     NEVER_NS,
     BookCount,
@@ -131,7 +131,7 @@ def _hold(
     if not position.entry_a_krw or not view.a.is_two_sided or not view.b.is_two_sided or view.fx.mid <= 0:
         return own, _nothing(view.data_refusal or "no_value", own)
     now = worth(view, position)
-    reason, own = _exit_reason(view, own, params, position, fair_bps)
+    reason, own = _exit_reason(view, own, params, position, fair_bps, now)
     refusal, intent = _holding_refusal(view, reason), None
     if reason and not refusal:
         intent, refusal = closing(view, position, now, fair_bps, reason)
@@ -150,15 +150,19 @@ def _hold(
 
 
 def _exit_reason(
-    view: PairView, own: ConvergenceMemory, params: ConvergenceParams, position: PairPosition, fair_bps: float
+    view: PairView,
+    own: ConvergenceMemory,
+    params: ConvergenceParams,
+    position: PairPosition,
+    fair_bps: float,
+    now: Worth,
 ) -> tuple[str, ConvergenceMemory]:
     """The first exit that fires; on unsupported data only `risk` can, and confirmations start again."""
     if view.data_refusal or not view.is_exit_tradable:
         own = attrs.evolve(own, rules=()) if own.rules else own
         return ("risk" if view.risk_exit else ""), own
-    now = worth(view, position)
     own = attrs.evolve(own, books=own.books.seen(view.a.received_ns, view.b.received_ns, view.fx_received_ns))
-    holds = rules_true(view, params, position, now, fair_bps) if now.is_covered else (False,) * kernel.RULE_COUNT
+    holds = rules_true(view, params, position, now, fair_bps)
     own = with_rules(own, view.now_ns, holds)
     if view.risk_exit:
         return "risk", own

@@ -70,7 +70,7 @@ def wish(view: PairView, params: ConvergenceParams, direction: Direction, fair_b
         return best._replace(refusal=bar.refusal)
     refusal = "edge"
     for cap_qty in _caps(view):
-        found = _sized_wish(view, params, direction, (d_bps, fair_bps), bar, cap_qty)
+        found = _sized_wish(view, direction, (d_bps, fair_bps), bar, cap_qty)
         if found.intent is not None:
             return found
         refusal = found.refusal if refusal == "edge" else refusal
@@ -98,7 +98,6 @@ def _coming_funding(view: PairView, params: ConvergenceParams, direction: Direct
 
 def _sized_wish(
     view: PairView,
-    params: ConvergenceParams,
     direction: Direction,
     level: tuple[float, float],
     bar: Hurdle,

@@ -32,8 +32,6 @@ class Worth(NamedTuple):
     gross_bps: float
     """The spread of the closing trade alone."""
     d_bps: float
-    is_covered: bool
-    """The visible books hold the whole position."""
 
 
 def worth(view: PairView, position: PairPosition) -> Worth:
@@ -55,16 +53,13 @@ def worth(view: PairView, position: PairPosition) -> Worth:
         principal_b_krw=float(position.principal_b_krw),
         cost_krw=float(position.entry_a_krw),
     )
-    is_covered = found_a.qty >= abs(net_a) * (1 - 1e-9) and found_b.qty * unit >= abs(net_b) * (1 - 1e-9)
     gross_bps = 0.0
     if found_a.qty > 0 and found_b.qty > 0:
         if position.direction is Direction.LONG_A:
             gross_bps = kernel.closing_bps(found_a.vwap, found_b.vwap / unit, view.fx.buy_b)
         else:
             gross_bps = kernel.opening_bps(found_b.vwap / unit, found_a.vwap, view.fx.sell_b)
-    return Worth(
-        kernel.value_bps(numbers), kernel.fx_value_bps(numbers), gross_bps, view_divergence_bps(view), is_covered
-    )
+    return Worth(kernel.value_bps(numbers), kernel.fx_value_bps(numbers), gross_bps, view_divergence_bps(view))
 
 
 def rules_true(

@@ -1,9 +1,9 @@
 """Convergence in numbers: edges, value and the exit rules as scalar functions.
 
 Owns: every comparison the strategy makes.
-Never: attrs, Decimal, exceptions, imports of ours; only + − × ÷ and comparisons over floats, ints and NamedTuples of them,
-so that a compiler can take these very functions.
-Units: prices A in KRW and B in USDT per base unit, FX in KRW per USDT, everything else in bps of the A leg; times in ns.
+Never: attrs, Decimal, exceptions, imports of ours; only + − × ÷ and comparisons over floats, ints and NamedTuples
+of them, so that a compiler can take these very functions.
+Units: prices A in KRW and B in USDT per base unit, FX in KRW per USDT, the rest in bps of the A leg; times in ns.
 `side` is +1 for long A, −1 for short A.
 """
 
@@ -81,7 +81,7 @@ def closing_bps(bid_a: float, ask_b: float, fx: float) -> float:
 
 
 def expected_bps(side: int, d_bps: float, fair_bps: float, there_and_back_bps: float, cost_bps: float) -> float:
-    """What a round trip should bring: way to fair, both crossings (`open + close`, i.e. −2h), fees and slippage less funding."""
+    """What a round trip should bring: the way to fair, both crossings (`open + close`, −2h), all other costs."""
     return side * (d_bps - fair_bps) + there_and_back_bps - cost_bps
 
 

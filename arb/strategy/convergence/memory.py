@@ -59,7 +59,7 @@ class RuleSince:
 class ConvergenceMemory:
     """The own state; a new value whenever something is learnt."""
 
-    fair: FairWindow = FairWindow()
+    fair: FairWindow = attrs.field(factory=FairWindow)
     fair_level_bps: float | None = None
     """`d*` in force; None: unknown."""
     next_sample_ns: int = NEVER_NS
