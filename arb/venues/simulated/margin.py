@@ -1,7 +1,7 @@
 """Settlement of USDT-margined perpetuals: margins, realised PnL, liquidation price.
 
-Owns: the money side of contracts. Positions are one-way; the margin of a position leaves the free wallet in both margin modes,
-and only the isolated mode keeps the rest of the wallet out of its liquidation price.
+Owns: the money side of contracts. Positions are one-way. Their margin leaves the free wallet in both margin modes;
+only the isolated mode keeps the rest of the wallet out of its liquidation price.
 Never: lets the free wallet fall below zero: what is missing is paid by the insurance fund and counted (`insured_usdt`).
 Units: Decimal, USDT; quantities in base units, negative when short.
 """

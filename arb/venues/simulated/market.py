@@ -6,7 +6,7 @@ Units: prices float in USDT until they become ticks; book levels are counted in 
 
 1. The perpetual's mid is the efficient price; Binance spot stands a slow basis of a few bps beside it.
 2. KRW-USDT reverts slowly to its level and is quoted one tick wide.
-3. Upbit stands at perpetual × FX / (1 + premium): the premium is the fair level, noise, and excursions that make Upbit cheap.
+3. Upbit stands at perpetual × FX / (1 + premium): the fair level, noise, and excursions that make Upbit cheap.
    Each cycle is low, widens, holds, narrows; width and length vary a little. Coins are out of phase.
 """
 

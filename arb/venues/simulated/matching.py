@@ -15,14 +15,14 @@ from decimal import Decimal
 
 import attrs
 
-from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, InstrumentId
 from arb.domain.instrument import Instrument
 from arb.domain.money import floor_to_step
-from arb.domain.order import Balance, Liquidity, OrderState, OrderType, Side, TimeInForce
+from arb.domain.order import Balance, OrderState, OrderType, Side, TimeInForce
 from arb.venues.simulated.accounts import BookedOrder, TradingAccount
-from arb.venues.simulated.books import Offer, VenueBook
+from arb.venues.simulated.books import VenueBook
 from arb.venues.simulated.chance import Chance
+from arb.venues.simulated.crossing import Crossing, Disturbance
 from arb.venues.simulated.facts import (
     ZERO,
     BookImage,
@@ -38,7 +38,6 @@ from arb.venues.simulated.facts import (
     PublicTrade,
     RefusalReason,
     Refused,
-    SelfTrade,
 )
 from arb.venues.simulated.log import FactLog
 from arb.venues.simulated.margin import MarginSettlement
@@ -48,19 +47,6 @@ from arb.venues.simulated.screening import filter_problem, form_problem
 from arb.venues.simulated.spot import SpotSettlement
 
 _MARKET = (OrderType.MARKET, OrderType.MARKET_BY_QUOTE)
-
-
-@attrs.define
-class Disturbance:
-    """What fault scripts do to matching at the moment."""
-
-    is_closed: bool = False
-    """Maintenance: nothing is taken, cancels neither."""
-    refuses_orders: bool = False
-    fills_half: bool = False
-    """Aggressive orders get at most half of what they want."""
-    shows_crossed: bool = False
-    """Book images show a bid above the best ask."""
 
 
 @attrs.define(eq=False, init=False)
@@ -75,9 +61,8 @@ class Exchange:
     accounts: dict[str, TradingAccount]
     settlement: SpotSettlement | MarginSettlement
     desk: PerpetualDesk
-    disturbance: Disturbance
+    crossing: Crossing
     images: dict[InstrumentId, BookImage]
-    last_trades: dict[InstrumentId, PublicTrade]
 
     def __init__(self, model: VenueModel, instruments: tuple[Instrument, ...], start_ns: int, chance: Chance) -> None:
         self.model = model
@@ -90,9 +75,17 @@ class Exchange:
         self.settlement = margin if model.is_margined else SpotSettlement(model)
         interval_ns = model.funding_interval_s * NANOS
         self.desk = PerpetualDesk(margin, self.log, self.instruments, (start_ns // interval_ns + 1) * interval_ns)
-        self.disturbance = Disturbance()
+        self.crossing = Crossing(
+            instruments=self.instruments,
+            books=self.books,
+            accounts=self.accounts,
+            settlement=self.settlement,
+            desk=self.desk,
+            log=self.log,
+            chance=chance,
+            miss_probability=model.miss_probability,
+        )
         self.images = {}
-        self.last_trades = {}
 
     # --- accounts ---
 
@@ -114,7 +107,7 @@ class Exchange:
         moved = max(amount, -owner.free(asset))
         owner.holding(asset).free += moved
         owner.deposits[asset] = owner.deposits.get(asset, ZERO) + moved
-        self._report(owner, now_ns, "transfer")
+        self.desk.report(owner, now_ns, "transfer")
 
     def balances(self, account: str) -> tuple[Balance, ...]:
         """All holdings, by asset name."""
@@ -159,9 +152,9 @@ class Exchange:
         instrument = self.instruments.get(order.instrument)
         if instrument is None:
             return Refused(RefusalReason.UNKNOWN_INSTRUMENT, order.instrument)
-        if self.disturbance.is_closed:
+        if self.crossing.disturbance.is_closed:
             return Refused(RefusalReason.NOT_TRADING, "maintenance")
-        if self.disturbance.refuses_orders:
+        if self.crossing.disturbance.refuses_orders:
             return Refused(RefusalReason.SCRIPTED)
         owner = self.accounts[account]
         if len(owner.open_orders(order.instrument)) >= self.model.max_open_orders:
@@ -179,9 +172,9 @@ class Exchange:
             owner.refuse(taken.reason)
             return taken
         self.log.order(taken, now_ns)
-        self._match(taken, now_ns)
-        self._settle_rest(taken, now_ns)
-        self._report(owner, now_ns, "order")
+        self.crossing.match(taken, now_ns)
+        self.crossing.settle_rest(taken, now_ns)
+        self.crossing.report(owner, now_ns, "order")
         return taken.view()
 
     def cancel(self, account: str, order_id: int, now_ns: int) -> OrderView | Refused:
@@ -192,10 +185,10 @@ class Exchange:
             return Refused(RefusalReason.UNKNOWN_ORDER, str(order_id))
         if order.state is not OrderState.OPEN:
             return Refused(RefusalReason.ALREADY_ENDED, order.state.value)
-        if self.disturbance.is_closed:
+        if self.crossing.disturbance.is_closed:
             return Refused(RefusalReason.NOT_TRADING, "maintenance")
-        self._end(order, EndCause.OWNER, now_ns)
-        self._report(owner, now_ns, "order")
+        self.crossing.end(order, EndCause.OWNER, now_ns)
+        self.crossing.report(owner, now_ns, "order")
         return order.view()
 
     def find(self, account: str, *, client_order_id: str = "", order_id: int = 0) -> OrderView | None:
@@ -226,9 +219,9 @@ class Exchange:
         book.replace(bids, asks)
         for side in (Side.BUY, Side.SELL):
             if book.resting(side):
-                self._fill_resting(book, side, now_ns)
+                self.crossing.fill_resting(book, side, now_ns)
         shown_bids, shown_asks = book.visible(Side.BUY), book.visible(Side.SELL)
-        if self.disturbance.shows_crossed and shown_bids and shown_asks:
+        if self.crossing.disturbance.shows_crossed and shown_bids and shown_asks:
             above = shown_asks[0][0] + book.instrument.ticks.tick_at(shown_asks[0][0])
             shown_bids = ((above, shown_bids[0][1]), *shown_bids)
         image = BookImage(id=self.log.fact_id(), at_ns=now_ns, instrument=instrument, bids=shown_bids, asks=shown_asks)
@@ -237,7 +230,7 @@ class Exchange:
 
     def on_trade(self, instrument: InstrumentId, price: Decimal, qty: Decimal, is_buy: bool, now_ns: int) -> None:
         """Others traded."""
-        self._publish_trade(instrument, self.log.trade_id(), price, qty, is_buy, now_ns)
+        self.crossing.publish_trade(instrument, self.log.trade_id(), price, qty, is_buy, now_ns)
 
     def on_mark(self, instrument: InstrumentId, mark: Decimal, index: Decimal, rate: Decimal, now_ns: int) -> None:
         """A new mark; positions under water are liquidated."""
@@ -246,7 +239,7 @@ class Exchange:
         for owner in tuple(self.accounts.values()):
             if self.desk.is_underwater(owner, instrument):
                 for order in owner.open_orders(instrument):
-                    self._end(order, EndCause.LIQUIDATION, now_ns)
+                    self.crossing.end(order, EndCause.LIQUIDATION, now_ns)
                 self.desk.liquidate(owner, instrument, now_ns)
 
     def deleverage(self, now_ns: int) -> None:
@@ -273,7 +266,11 @@ class Exchange:
 
     def last_trade(self, instrument: InstrumentId) -> PublicTrade | None:
         """The newest public trade."""
-        return self.last_trades.get(instrument)
+        return self.crossing.last_trades.get(instrument)
+
+    def disturb(self, disturbance: Disturbance) -> None:
+        """What scripted faults do from now on, all of it."""
+        self.crossing.disturbance = disturbance
 
     def take(self) -> tuple[Fact, ...]:
         """Facts since the last call, in order."""
@@ -322,186 +319,6 @@ class Exchange:
             owner.newest_by_client_id[order.client_order_id] = booked.order_id
         return booked
 
-    def _match(self, order: BookedOrder, now_ns: int) -> None:
-        """Take what the order may take; sets `cause` when it has to end unfilled."""
-        book = self.books[order.order.instrument]
-        kind, force = order.order.order_type, order.order.time_in_force
-        best = book.best(order.side.opposite)
-        if kind is OrderType.LIMIT and force is TimeInForce.POST_ONLY:
-            if best is not None and order.crosses(best.price):
-                order.cause = EndCause.WOULD_TAKE
-            return
-        if best is not None and best.maker is None and self.chance_misses():
-            book.take_ambient(order.side.opposite, best.price, best.qty)
-        if kind not in _MARKET and force is TimeInForce.FOK and not _can_fill_whole(order, book):
-            order.cause = EndCause.FOK_KILLED
-            return
-        is_halved = self.disturbance.fills_half and not (kind not in _MARKET and force is TimeInForce.FOK)
-        self._take_offers(order, book, is_halved, now_ns)
-
-    def chance_misses(self) -> bool:
-        """Whether the best level is gone when an aggressive order arrives."""
-        return self.model.miss_probability > 0.0 and self.chance.uniform() < self.model.miss_probability
-
-    def _take_offers(self, order: BookedOrder, book: VenueBook, is_halved: bool, now_ns: int) -> None:
-        while not order.is_complete:
-            offer = book.best(order.side.opposite)
-            if offer is None or not order.crosses(offer.price):
-                return
-            if offer.maker is not None and self._prevents(order, offer.maker, now_ns):
-                if order.cause is not EndCause.NONE:
-                    return
-                continue
-            wanted = order.wanted_at(offer.price)
-            if wanted <= 0:
-                order.cause = EndCause.QUOTE_REMAINDER
-                return
-            if is_halved:
-                wanted = max(order.lot, floor_to_step(wanted / 2, order.lot))
-            if not self._trade(order, offer, min(wanted, offer.qty), book, now_ns):
-                return
-            if is_halved:
-                return
-
-    def _prevents(self, taker: BookedOrder, maker: BookedOrder, now_ns: int) -> bool:
-        mode = taker.order.self_trade
-        if maker.account != taker.account or mode is SelfTrade.NONE:
-            return False
-        if mode in (SelfTrade.CANCEL_MAKER, SelfTrade.CANCEL_BOTH):
-            maker.prevented_qty += maker.wanted_at(maker.limit or ZERO)
-            self._end(maker, EndCause.SELF_TRADE, now_ns)
-        if mode in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_BOTH):
-            taker.prevented_qty += taker.wanted_at(maker.limit or ZERO)
-            taker.cause = EndCause.SELF_TRADE
-        return True
-
-    def _trade(self, taker: BookedOrder, offer: Offer, qty: Decimal, book: VenueBook, now_ns: int) -> bool:
-        """One execution against an offer; False when the taker cannot go on."""
-        owner = self.accounts[taker.account]
-        able = self.settlement.cap(owner, taker, book.instrument, qty, offer.price)
-        if able <= 0:
-            taker.cause = EndCause.REDUCE_ONLY if taker.order.reduce_only else EndCause.MARGIN
-            return False
-        if offer.maker is not None:
-            able = self._maker_cap(offer.maker, able, offer.price, book, now_ns)
-            if able <= 0:
-                return True
-        trade_id = self.log.trade_id()
-        self._execute(taker, able, offer.price, Liquidity.TAKER, trade_id, now_ns)
-        if offer.maker is None:
-            book.take_ambient(taker.side.opposite, offer.price, able)
-        else:
-            self._execute(offer.maker, able, offer.price, Liquidity.MAKER, trade_id, now_ns)
-            self._after_maker(offer.maker, now_ns)
-        self._publish_trade(taker.order.instrument, trade_id, offer.price, able, taker.side is Side.BUY, now_ns)
-        return True
-
-    def _maker_cap(self, maker: BookedOrder, qty: Decimal, price: Decimal, book: VenueBook, now_ns: int) -> Decimal:
-        owner = self.accounts[maker.account]
-        able = self.settlement.cap(owner, maker, book.instrument, qty, price)
-        if able <= 0:
-            self._end(maker, EndCause.REDUCE_ONLY if maker.order.reduce_only else EndCause.MARGIN, now_ns)
-            self._report(owner, now_ns, "order")
-        return able
-
-    def _fill_resting(self, book: VenueBook, side: Side, now_ns: int) -> None:
-        for maker in tuple(book.resting(side)):
-            while maker.state is OrderState.OPEN and maker.limit is not None:
-                offer = next(book.ambient(side.opposite), None)
-                if offer is None or not maker.crosses(offer.price):
-                    return
-                qty = min(maker.wanted_at(maker.limit), offer.qty)
-                able = self._maker_cap(maker, qty, maker.limit, book, now_ns)
-                if able <= 0:
-                    break
-                trade_id = self.log.trade_id()
-                self._execute(maker, able, maker.limit, Liquidity.MAKER, trade_id, now_ns)
-                book.take_ambient(side.opposite, offer.price, able)
-                self._after_maker(maker, now_ns)
-                self._publish_trade(book.instrument.id, trade_id, maker.limit, able, side is Side.SELL, now_ns)
-
-    def _after_maker(self, maker: BookedOrder, now_ns: int) -> None:
-        if maker.is_complete:
-            self._end(maker, EndCause.NONE, now_ns)
-        self._report(self.accounts[maker.account], now_ns, "order")
-
-    def _execute(
-        self, order: BookedOrder, qty: Decimal, price: Decimal, liquidity: Liquidity, trade_id: int, now_ns: int
-    ) -> None:
-        owner = self.accounts[order.account]
-        instrument = self.instruments[order.order.instrument]
-        fee, realised = self.settlement.settle(owner, order, instrument, qty, price, liquidity)
-        order.filled_qty += qty
-        order.filled_quote += qty * price
-        order.fees[fee.asset] = order.fees.get(fee.asset, ZERO) + fee.amount
-        order.trade_ids.append(trade_id)
-        order.updated_ns = now_ns
-        self.settlement.relock(owner, order, instrument)
-        self._record(owner, order, qty, price, fee, liquidity, realised, trade_id)
-
-    def _record(
-        self,
-        owner: TradingAccount,
-        order: BookedOrder,
-        qty: Decimal,
-        price: Decimal,
-        fee: Fee,
-        liquidity: Liquidity,
-        realised: Decimal,
-        trade_id: int,
-    ) -> None:
-        executed = Executed(
-            id=self.log.fact_id(),
-            at_ns=order.updated_ns,
-            trade_id=trade_id,
-            view=order.view(),
-            qty=qty,
-            price=price,
-            fee=fee,
-            liquidity=liquidity,
-            realised_pnl=realised,
-        )
-        owner.executions.append(executed)
-        self.log.add(executed)
-
-    def _settle_rest(self, order: BookedOrder, now_ns: int) -> None:
-        """Rest or end after matching."""
-        kind, force = order.order.order_type, order.order.time_in_force
-        if order.is_complete or order.cause is not EndCause.NONE:
-            self._end(order, order.cause, now_ns)
-        elif kind in _MARKET:
-            self._end(order, EndCause.NO_LIQUIDITY, now_ns)
-        elif force in (TimeInForce.IOC, TimeInForce.FOK):
-            self._end(order, EndCause.IOC_REMAINDER, now_ns)
-        else:
-            self.books[order.order.instrument].rest(order)
-
-    def _end(self, order: BookedOrder, cause: EndCause, now_ns: int) -> None:
-        owner = self.accounts[order.account]
-        order.state = OrderState.FILLED if order.is_complete else OrderState.CANCELED
-        order.cause = EndCause.NONE if order.is_complete else cause
-        self.settlement.release(owner, order, self.instruments[order.order.instrument])
-        self.books[order.order.instrument].leave(order)
-        self.log.order(order, now_ns)
-
-    def _report(self, owner: TradingAccount, now_ns: int, reason: str) -> None:
-        self.desk.report(owner, now_ns, reason)
-
-    def _publish_trade(
-        self, instrument: InstrumentId, trade_id: int, price: Decimal, qty: Decimal, is_buy: bool, now_ns: int
-    ) -> None:
-        trade = PublicTrade(
-            id=self.log.fact_id(),
-            at_ns=now_ns,
-            instrument=instrument,
-            trade_id=trade_id,
-            price=price,
-            qty=qty,
-            is_buy=is_buy,
-        )
-        self.last_trades[instrument] = trade
-        self.log.add(trade)
-
 
 def _worst_case(order: BookedOrder, book: VenueBook) -> tuple[Decimal, Decimal, bool]:
     """Most base and quote the order can move, and whether the book holds all of it."""
@@ -522,23 +339,3 @@ def _worst_case(order: BookedOrder, book: VenueBook) -> tuple[Decimal, Decimal, 
         return base, quote, base >= wish.qty
     total = wish.quote_qty or ZERO
     return base, total, quote + order.lot * (total / base if base else ZERO) >= total
-
-
-def _can_fill_whole(order: BookedOrder, book: VenueBook) -> bool:
-    """Whether matching now would fill the order to its end (an FOK's condition)."""
-    base, quote = order.filled_qty, order.filled_quote
-    for offer in book.offers(order.side.opposite):
-        if not order.crosses(offer.price):
-            break
-        if offer.maker is not None and offer.maker.account == order.account:
-            if order.order.self_trade in (SelfTrade.CANCEL_TAKER, SelfTrade.CANCEL_BOTH):
-                break
-            if order.order.self_trade is SelfTrade.CANCEL_MAKER:
-                continue
-        base += offer.qty
-        quote += offer.qty * offer.price
-        if (order.order.qty is not None and base >= order.order.qty) or (
-            order.order.quote_qty is not None and quote >= order.order.quote_qty
-        ):
-            return True
-    return False

@@ -1,6 +1,6 @@
 """What happens to perpetuals besides orders: marks, funding, liquidation, deleveraging, account settings.
 
-Owns: marks and the funding schedule; forced closes are orders of the venue's own, named `autoclose-…` and `adl_autoclose`.
+Owns: marks and the funding schedule. Forced closes are the venue's own orders, named `autoclose-…`, `adl_autoclose`.
 Never: reads a clock; settlements happen in `advance_to` at their own times.
 Units: Decimal, USDT; times UTC nanoseconds.
 """

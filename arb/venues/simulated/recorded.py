@@ -1,9 +1,10 @@
 """A recorded market, replayed: JSON Lines, one book image a line, in the order of time.
 
-    {"ts_ms": 1763700000000, "instrument": "upbit:KRW-BTC", "bids": [["148790000", "0.31"], …], "asks": [["148800000", "0.2"], …]}
-    {"ts_ms": 1763700001000, "instrument": "binance_usdm:BTCUSDT", "mark": "103000.1", "index": "102998.0", "rate": "0.0001"}
+    {"ts_ms": 1760000000, "instrument": "upbit:KRW-BTC", "bids": [["148790000", "0.3"]], "asks": [["148800000", 1]]}
+    {"ts_ms": 1760001000, "instrument": "binance_usdm:BTCUSDT", "mark": "103000.1", "index": 102998, "rate": "0.0001"}
 
-Owns: the place in the recording. Numbers may be JSON strings or numbers; they stay exact. Lines of other instruments are left out.
+Owns: the place in the recording. Numbers may be JSON strings or numbers; they stay exact.
+Lines of instruments that the world does not list are left out.
 Never: opens a file: it is given lines, and takes them one at a time. When they end the market is silent.
 Units: `ts_ms` UTC milliseconds of the recording; the first line plays at the start of the world.
 """

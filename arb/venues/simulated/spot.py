@@ -1,6 +1,6 @@
 """Settlement of spot orders: what is locked for them, what a fill moves, what is released.
 
-Owns: the money side of spot; bids lock price × quantity (and the fee where it is taken in the quote asset), asks lock quantity.
+Owns: the money side of spot. Bids lock price × quantity, and a fee taken in the quote asset; asks lock quantity.
 Never: lets a balance fall below zero.
 Units: Decimal in the asset named.
 """

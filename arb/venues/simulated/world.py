@@ -14,6 +14,7 @@ import attrs
 from arb.domain.ids import VenueId
 from arb.domain.instrument import Instrument
 from arb.venues.simulated.chance import stream
+from arb.venues.simulated.crossing import Disturbance
 from arb.venues.simulated.faults import FaultBoard
 from arb.venues.simulated.market import (
     BookMove,
@@ -24,7 +25,7 @@ from arb.venues.simulated.market import (
     MarkMove,
     TradeMove,
 )
-from arb.venues.simulated.matching import Disturbance, Exchange
+from arb.venues.simulated.matching import Exchange
 from arb.venues.simulated.models import MODELS, FaultKind, FaultScript, VenueModel
 
 _FAR_NS = 2**62
@@ -38,7 +39,7 @@ class WorldPlan:
     start_ns: int
     instruments: tuple[Instrument, ...]
     """On all venues; a venue without an instrument does not exist."""
-    market: MarketPlan = MarketPlan()
+    market: MarketPlan = attrs.field(factory=MarketPlan)
     models: tuple[VenueModel, ...] = tuple(MODELS.values())
     faults: tuple[FaultScript, ...] = ()
     bank_usdkrw: Decimal = Decimal("1443.20")
@@ -107,11 +108,13 @@ class World:
     def _disturb(self, due_ns: int) -> None:
         for venue, exchange in self.exchanges.items():
             kinds = self.faults.active(due_ns, venue)
-            exchange.disturbance = Disturbance(
-                is_closed=FaultKind.MAINTENANCE in kinds,
-                refuses_orders=FaultKind.REJECT in kinds,
-                fills_half=FaultKind.PARTIAL_FILL in kinds,
-                shows_crossed=FaultKind.CROSSED_BOOK in kinds,
+            exchange.disturb(
+                Disturbance(
+                    is_closed=FaultKind.MAINTENANCE in kinds,
+                    refuses_orders=FaultKind.REJECT in kinds,
+                    fills_half=FaultKind.PARTIAL_FILL in kinds,
+                    shows_crossed=FaultKind.CROSSED_BOOK in kinds,
+                )
             )
             if any(each.kind is FaultKind.ADL for each in self.faults.edges(due_ns - 1, due_ns, venue)):
                 exchange.deleverage(due_ns)
