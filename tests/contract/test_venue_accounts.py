@@ -4,6 +4,7 @@ import itertools
 import json
 import pkgutil
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -36,12 +37,16 @@ VENUES = with_accounts()
 every_venue = pytest.mark.parametrize("name", VENUES)
 
 
-def codec(name):
-    return VENUES[name].account.orders(KEYS)
+def codec(name) -> Any:
+    half = VENUES[name].account
+    assert half is not None
+    return half.orders(KEYS)
 
 
-def account(name):
-    return VENUES[name].account.account(KEYS, (INSTRUMENTS[name],))
+def account(name) -> Any:
+    half = VENUES[name].account
+    assert half is not None
+    return half.account(KEYS, (INSTRUMENTS[name],))
 
 
 # A golden text with one value replaced, or a key lost, or anything at all.

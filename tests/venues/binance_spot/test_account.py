@@ -2,13 +2,14 @@ import hashlib
 import hmac
 import json
 from decimal import Decimal
+from typing import Any
 
 import attrs
 import pytest
 
 from arb.domain.events import WalletState
 from arb.domain.fees import Fee, FeeAsset
-from arb.domain.ids import AssetId, InstrumentId
+from arb.domain.ids import AssetId, InstrumentId, TradeId, VenueOrderId
 from arb.domain.order import Balance, Fill, Liquidity, OrderState, OrderUpdate, Side
 from arb.venues.binance_spot.account import BinanceSpotAccount
 from arb.venues.spec import Alive, BalancesSeen, Fault, Reconnect, Reread
@@ -16,7 +17,7 @@ from tests.venues.goldens import BINANCE_SPOT
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer
 
 BTC = INSTRUMENTS["binance_spot"]
-ACCOUNT = BinanceSpotAccount(KEYS, (BTC,))
+ACCOUNT: Any = BinanceSpotAccount(KEYS, (BTC,))
 
 
 def heard(name: str):
@@ -47,13 +48,13 @@ def test_execution_is_told_from_any_envelope(name):
 
     assert fill == Fill(
         instrument=BTC.id,
-        trade_id="88685053",
+        trade_id=TradeId("88685053"),
         client_order_id=NAME,
-        venue_order_id="4293153",
+        venue_order_id=VenueOrderId("4293153"),
         side=Side.BUY,
         qty=Decimal("0.004"),
         price=Decimal("99990"),
-        fee=Fee(Decimal("0.000004"), "BTC"),
+        fee=Fee(Decimal("0.000004"), AssetId("BTC")),
         liquidity=Liquidity.TAKER,
         received_ns=NOW_NS,
         venue_ns=1_795_000_000_123_000_000,
@@ -64,7 +65,7 @@ def test_execution_is_told_from_any_envelope(name):
         state=OrderState.OPEN,
         filled_qty=Decimal("0.004"),
         avg_price=Decimal("99990"),
-        venue_order_id="4293153",
+        venue_order_id=VenueOrderId("4293153"),
         received_ns=NOW_NS,
         venue_ns=1_795_000_000_123_000_000,
     )
@@ -106,7 +107,7 @@ def test_execution_whose_fee_is_null_leaves_it_open():
 
 
 def test_order_of_an_instrument_that_is_not_ours_is_a_sign_of_life():
-    other = BinanceSpotAccount(KEYS, (attrs.evolve(BTC, id=InstrumentId("binance_spot:ETHUSDT")),))
+    other: Any = BinanceSpotAccount(KEYS, (attrs.evolve(BTC, id=InstrumentId("binance_spot:ETHUSDT")),))
 
     assert other.receive(BINANCE_SPOT["trade_bare"].encode(), NOW_NS) == (Alive(),)
 
@@ -115,8 +116,8 @@ def test_changed_assets_are_told_as_part_of_the_balances():
     assert heard("position") == (
         BalancesSeen(
             balances=(
-                Balance("BTC", Decimal("0.503996"), Decimal(0)),
-                Balance("USDT", Decimal("9600.04"), Decimal("12.5")),
+                Balance(AssetId("BTC"), Decimal("0.503996"), Decimal(0)),
+                Balance(AssetId("USDT"), Decimal("9600.04"), Decimal("12.5")),
             ),
             is_full=False,
         ),
@@ -151,8 +152,8 @@ def test_snapshot_reads_balances_and_the_open_orders_of_each_instrument():
     assert requests[1].query.startswith("symbol=BTCUSDT&")
     assert facts[0] == BalancesSeen(
         balances=(
-            Balance("BTC", Decimal("4723846.89208129"), Decimal(0)),
-            Balance("USDT", Decimal(100), Decimal("1.5")),
+            Balance(AssetId("BTC"), Decimal("4723846.89208129"), Decimal(0)),
+            Balance(AssetId("USDT"), Decimal(100), Decimal("1.5")),
         ),
         is_full=True,
     )

@@ -1,4 +1,5 @@
 from decimal import Decimal
+from typing import Any
 from urllib.parse import parse_qsl
 
 import attrs
@@ -6,13 +7,13 @@ import pytest
 
 from arb.domain.errors import InvariantBroken, ProtocolError, VenueUnavailable
 from arb.domain.fees import Fee
-from arb.domain.ids import InstrumentId
+from arb.domain.ids import AssetId, InstrumentId
 from arb.domain.order import Liquidity, OrderState, OrderType, Side, TimeInForce
 from arb.venues.binance_spot.orders import BinanceSpotOrders
 from tests.venues.goldens import BINANCE_SPOT
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer, cancel, order, query
 
-CODEC = BinanceSpotOrders(KEYS)
+CODEC: Any = BinanceSpotOrders(KEYS)
 BTC = INSTRUMENTS["binance_spot"]
 
 FORMS = {
@@ -97,8 +98,8 @@ def test_full_answer_tells_executions_with_fees_in_whatever_asset():
         Decimal("99994"),
     )
     assert (first.trade_id, first.qty, first.price) == ("88685053", Decimal("0.004"), Decimal("99990"))
-    assert first.fee == Fee(Decimal("0.00000400"), "BTC")
-    assert second.fee == Fee(Decimal("0.00131"), "BNB")
+    assert first.fee == Fee(Decimal("0.00000400"), AssetId("BTC"))
+    assert second.fee == Fee(Decimal("0.00131"), AssetId("BNB"))
     assert (second.side, second.liquidity, second.client_order_id) == (Side.BUY, Liquidity.TAKER, NAME)
     assert second.venue_ns == 1_795_000_000_123_000_000
 

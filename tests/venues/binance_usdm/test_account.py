@@ -1,9 +1,11 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from arb.domain.errors import ProtocolError
 from arb.domain.fees import Fee
+from arb.domain.ids import AssetId, TradeId, VenueOrderId
 from arb.domain.order import Balance, Fill, Liquidity, OrderState, OrderUpdate, Position, Side
 from arb.venues.binance_usdm.account import BinanceUsdmAccount
 from arb.venues.spec import Alive, BalancesSeen, Fault, HttpResponse, Reconnect, Reread
@@ -11,7 +13,7 @@ from tests.venues.goldens import BINANCE_USDM
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer
 
 BTC = INSTRUMENTS["binance_usdm"]
-ACCOUNT = BinanceUsdmAccount(KEYS, (BTC,))
+ACCOUNT: Any = BinanceUsdmAccount(KEYS, (BTC,))
 DONE = answer({"code": 200, "msg": "success"})
 
 
@@ -57,13 +59,13 @@ def test_execution_is_told_with_its_fee(name):
 
     assert fill == Fill(
         instrument=BTC.id,
-        trade_id="2233445566",
+        trade_id=TradeId("2233445566"),
         client_order_id=NAME,
-        venue_order_id="8886774",
+        venue_order_id=VenueOrderId("8886774"),
         side=Side.SELL,
         qty=Decimal("0.010"),
         price=Decimal(99100),
-        fee=Fee(Decimal("0.4955"), "USDT"),
+        fee=Fee(Decimal("0.4955"), AssetId("USDT")),
         liquidity=Liquidity.TAKER,
         received_ns=NOW_NS,
         venue_ns=1_795_000_000_129_000_000,
@@ -74,7 +76,7 @@ def test_execution_is_told_with_its_fee(name):
         state=OrderState.FILLED,
         filled_qty=Decimal("0.014"),
         avg_price=Decimal("99100.50"),
-        venue_order_id="8886774",
+        venue_order_id=VenueOrderId("8886774"),
         received_ns=NOW_NS,
         venue_ns=1_795_000_000_129_000_000,
     )
@@ -103,7 +105,7 @@ def test_account_update_tells_wallets_and_our_positions_only():
     balances, position = heard("account_update")
 
     assert balances == BalancesSeen(
-        balances=(Balance("USDT", Decimal("8000.5"), Decimal("1999.62345678")),), is_full=False
+        balances=(Balance(AssetId("USDT"), Decimal("8000.5"), Decimal("1999.62345678")),), is_full=False
     )
     assert position == Position(
         instrument=BTC.id,
@@ -145,8 +147,8 @@ def test_snapshot_reads_balances_positions_and_open_orders():
     ]
     assert balances == BalancesSeen(
         balances=(
-            Balance("USDT", Decimal("23.72469206"), Decimal("122583.62668697")),
-            Balance("BNB", Decimal(1), Decimal(0)),
+            Balance(AssetId("USDT"), Decimal("23.72469206"), Decimal("122583.62668697")),
+            Balance(AssetId("BNB"), Decimal(1), Decimal(0)),
         ),
         is_full=True,
     )

@@ -1,15 +1,17 @@
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from arb.domain.errors import InvariantBroken, ProtocolError, VenueUnavailable
 from arb.domain.fees import Fee
+from arb.domain.ids import AssetId
 from arb.domain.order import Liquidity, OrderState, OrderType, Side, TimeInForce
 from arb.venues.binance_usdm.orders import BinanceUsdmOrders
 from tests.venues.goldens import BINANCE_USDM
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer, cancel, order, query
 
-CODEC = BinanceUsdmOrders(KEYS)
+CODEC: Any = BinanceUsdmOrders(KEYS)
 BTC = INSTRUMENTS["binance_usdm"]
 
 FORMS = {
@@ -105,7 +107,7 @@ def test_executions_carry_fee_side_and_liquidity():
     (fill,) = CODEC.parse_trades(query("binance_usdm"), answer(BINANCE_USDM["user_trades"]), NOW_NS)
 
     assert (fill.trade_id, fill.side, fill.qty) == ("2233445566", Side.SELL, Decimal("0.010"))
-    assert (fill.fee, fill.liquidity) == (Fee(Decimal("0.4955"), "USDT"), Liquidity.TAKER)
+    assert (fill.fee, fill.liquidity) == (Fee(Decimal("0.4955"), AssetId("USDT")), Liquidity.TAKER)
     assert fill.client_order_id == NAME
 
 

@@ -1,5 +1,6 @@
 import json
 from decimal import Decimal
+from typing import Any
 
 import attrs
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from arb.domain.errors import VenueUnavailable
 from arb.domain.events import WalletState
 from arb.domain.fees import Fee
-from arb.domain.ids import AssetId, InstrumentId
+from arb.domain.ids import AssetId, InstrumentId, TradeId, VenueOrderId
 from arb.domain.order import Balance, Fill, Liquidity, OrderState, OrderUpdate, Side
 from arb.venues.spec import Alive, BalancesSeen, Fault, Reconnect
 from arb.venues.upbit.account import UpbitAccount
@@ -15,7 +16,7 @@ from tests.venues.goldens import UPBIT
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer
 
 BTC = INSTRUMENTS["upbit"]
-ACCOUNT = UpbitAccount(KEYS, (BTC,))
+ACCOUNT: Any = UpbitAccount(KEYS, (BTC,))
 UUID = "c1f7a3d2-0001-4000-8000-000000000001"
 
 
@@ -44,13 +45,13 @@ def test_execution_is_told_digit_for_digit_in_either_spelling(name):
 
     assert fill == Fill(
         instrument=BTC.id,
-        trade_id="c1f7a3d2-aaaa-4000-8000-000000000001",
+        trade_id=TradeId("c1f7a3d2-aaaa-4000-8000-000000000001"),
         client_order_id=NAME,
-        venue_order_id=UUID,
+        venue_order_id=VenueOrderId(UUID),
         side=Side.BUY,
         qty=Decimal("9.101e-05"),
         price=Decimal("109950000.0"),
-        fee=Fee(Decimal("5.00327475"), "KRW"),
+        fee=Fee(Decimal("5.00327475"), AssetId("KRW")),
         liquidity=Liquidity.TAKER,
         received_ns=NOW_NS,
         venue_ns=1_795_000_000_123_000_000,
@@ -61,7 +62,7 @@ def test_execution_is_told_digit_for_digit_in_either_spelling(name):
         state=OrderState.OPEN,
         filled_qty=Decimal("0.00009101"),
         avg_price=Decimal("109950000.0"),
-        venue_order_id=UUID,
+        venue_order_id=VenueOrderId(UUID),
         received_ns=NOW_NS,
         venue_ns=1_795_000_000_130_000_000,
     )
@@ -88,7 +89,7 @@ def test_order_of_other_hands_is_told_under_the_name_the_venue_gave_it():
 
 
 def test_order_of_an_instrument_that_is_not_ours_is_a_sign_of_life():
-    other = UpbitAccount(KEYS, (attrs.evolve(BTC, id=InstrumentId("upbit:KRW-ETH")),))
+    other: Any = UpbitAccount(KEYS, (attrs.evolve(BTC, id=InstrumentId("upbit:KRW-ETH")),))
 
     assert other.receive(UPBIT["my_order_trade"].encode(), NOW_NS) == (Alive(),)
 
@@ -98,8 +99,8 @@ def test_balance_of_26_digits_survives(name):
     assert heard(name) == (
         BalancesSeen(
             balances=(
-                Balance("KRW", Decimal("1386929.3723161039234567891"), Decimal("10329.67")),
-                Balance("BTC", Decimal("0.5"), Decimal(0)),
+                Balance(AssetId("KRW"), Decimal("1386929.3723161039234567891"), Decimal("10329.67")),
+                Balance(AssetId("BTC"), Decimal("0.5"), Decimal(0)),
             ),
             is_full=False,
         ),
@@ -136,8 +137,8 @@ def test_snapshot_reads_balances_and_the_open_orders_of_each_instrument():
     ]
     assert facts[0] == BalancesSeen(
         balances=(
-            Balance("KRW", Decimal(1000000), Decimal(0)),
-            Balance("BTC", Decimal("2.0"), Decimal("0.5")),
+            Balance(AssetId("KRW"), Decimal(1000000), Decimal(0)),
+            Balance(AssetId("BTC"), Decimal("2.0"), Decimal("0.5")),
         ),
         is_full=True,
     )

@@ -2,17 +2,20 @@ import base64
 import hashlib
 import json
 from decimal import Decimal
+from typing import Any
 
+import attrs
 import pytest
 
 from arb.domain.errors import InvariantBroken
 from arb.domain.fees import Fee
+from arb.domain.ids import AssetId, ClientOrderId
 from arb.domain.order import Fill, OrderState, OrderType, Side, TimeInForce
 from arb.venues.upbit.orders import UpbitOrders
 from tests.venues.goldens import UPBIT
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer, cancel, order, query
 
-CODEC = UpbitOrders(KEYS)
+CODEC: Any = UpbitOrders(KEYS)
 BTC = INSTRUMENTS["upbit"]
 
 FORMS = {
@@ -123,8 +126,8 @@ def test_query_tells_executions_with_their_share_of_the_fee():
     assert update.filled_qty == Decimal("0.003")
     assert update.avg_price == Decimal("329860") / Decimal("0.003")
     assert [(fill.qty, fill.price, fill.fee) for fill in fills] == [
-        (Decimal("0.001"), Decimal(109940000), Fee(Decimal("54.97"), "KRW")),
-        (Decimal("0.002"), Decimal(109960000), Fee(Decimal("109.96"), "KRW")),
+        (Decimal("0.001"), Decimal(109940000), Fee(Decimal("54.97"), AssetId("KRW"))),
+        (Decimal("0.002"), Decimal(109960000), Fee(Decimal("109.96"), AssetId("KRW"))),
     ]
     assert fills[0].venue_ns == 1_795_008_400_123_000_000
     assert {fill.client_order_id for fill in fills} == {NAME}
@@ -137,7 +140,7 @@ def test_fee_that_no_short_rate_explains_is_left_open(paid, count):
     *fills, _ = CODEC.parse_query(query("upbit"), answer(body), NOW_NS)
 
     fees = {fill.fee for fill in fills}
-    assert fees == ({Fee(Decimal(0), "KRW")} if paid == '"0.0"' else {None})
+    assert fees == ({Fee(Decimal(0), AssetId("KRW"))} if paid == '"0.0"' else {None})
 
 
 def test_executions_alone_are_those_of_the_query():
@@ -149,8 +152,7 @@ def test_executions_alone_are_those_of_the_query():
 
 def test_order_without_identifier_goes_by_its_uuid():
     uuid = "c1f7a3d2-0001-4000-8000-000000000001"
-    named = query("upbit", uuid)
-    nameless = type(named)(client_order_id=uuid, venue_order_id=uuid, instrument=BTC.id, not_before_ns=0)
+    nameless = attrs.evolve(query("upbit", uuid), client_order_id=ClientOrderId(uuid))
 
     assert CODEC.query(nameless, STAMP).query == f"uuid={uuid}"
     (update,) = CODEC.parse_query(nameless, answer(UPBIT["placed"].replace(f'"identifier":"{NAME}",', "")), NOW_NS)
