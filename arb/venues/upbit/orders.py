@@ -80,7 +80,8 @@ class UpbitOrderBody(msgspec.Struct):
     side: str
     executed_volume: Decimal = Decimal(0)
     paid_fee: Decimal | None = None
-    trades_count: int = 0
+    trades_count: Decimal = Decimal(0)
+    """A number, or its text in some answers."""
     identifier: str | None = None
     trades: list[UpbitTradeBody] = []
 
