@@ -412,7 +412,7 @@ class OrderCodec(Protocol):
         """A signed query by client order id."""
 
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
-        """The executions of an order, where a query's own answer does not hold them; None: it does, or nothing was executed."""
+        """Ask for the executions of an order, where an answer counts more than it lists; None: nothing was executed."""
 
     def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
         """What became of it; an answer that leaves the fate open gives state UNKNOWN."""

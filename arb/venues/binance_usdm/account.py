@@ -219,11 +219,11 @@ class BinanceUsdmAccount:
         *settings, mode, position = answers
         for name, answer in zip(_SETTINGS, settings, strict=True):
             if answer.status != 200 and read_error("binance_usdm", answer)[0] not in ALREADY_SO:
-                return f"{instrument.id}: {name} was refused: {worded(*judge(answer))}"
+                return f"{name} was refused: {worded(*judge(answer))}"
         try:
             return _read_back_problem(instrument, leverage, mode, position)
         except (ProtocolError, VenueUnavailable) as error:
-            return f"{instrument.id}: the settings cannot be read back: {error.detail}"
+            return f"the settings cannot be read back: {error.detail}"
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
         """GET /fapi/v1/income of funding fees."""
@@ -318,11 +318,11 @@ def _read_back_problem(instrument: Instrument, leverage: int, mode: HttpResponse
     require_success(mode)
     require_success(position)
     if decoded("binance_usdm", mode.body, _MODE).dual_side_position:
-        return f"{instrument.id}: the account is in hedge mode"
+        return "the account is in hedge mode"
     rows = decoded("binance_usdm", position.body, _POSITIONS)
     row = next((row for row in rows if row.symbol == instrument.symbol and row.position_side == "BOTH"), None)
     if row is None:
-        return f"{instrument.id}: the venue does not tell its margin type"
+        return "the venue does not tell the margin type"
     if row.margin_type != "isolated":
-        return f"{instrument.id}: margin is {row.margin_type}, not isolated"
-    return None if row.leverage == leverage else f"{instrument.id}: leverage is {row.leverage}, not {leverage}"
+        return f"margin is {row.margin_type}, not isolated"
+    return None if row.leverage == leverage else f"leverage is {row.leverage}, not {leverage}"

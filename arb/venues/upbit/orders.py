@@ -10,7 +10,6 @@ divide) ends as `cancel` with `executed_volume > 0`. There is no endpoint for fi
 the trade ids of the stream and without a fee each. The order's `paid_fee` is shared out by funds where that is exact.
 """
 
-# ruff: noqa: ARG002  the interface names what some venues need and this one does not
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -117,8 +116,8 @@ class UpbitOrders:
         return self._by_name("GET", query.client_order_id, query.venue_order_id, stamp)
 
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
-        """None: a query's own answer holds the executions."""
-        return None
+        """GET /v1/order again, where an answer counts more than it lists: those to submits and cancels list none."""
+        return self.query(query, stamp) if update.filled_qty else None
 
     def parse_submit(
         self, order: ApprovedOrder, answer: HttpResponse, received_ns: int

@@ -150,6 +150,15 @@ def test_executions_alone_are_those_of_the_query():
     assert all(isinstance(fill, Fill) for fill in fills)
 
 
+def test_executions_that_an_answer_counts_but_does_not_list_are_asked_for():
+    counted = UPBIT["placed"].replace('"executed_volume":"0.0"', '"executed_volume":"0.01"')
+    (update,) = CODEC.parse_submit(order("upbit"), answer(counted, 201), NOW_NS)
+    (nothing,) = CODEC.parse_submit(order("upbit"), answer(UPBIT["placed"], 201), NOW_NS)
+
+    assert CODEC.trades(query("upbit"), update, STAMP) == CODEC.query(query("upbit"), STAMP)
+    assert CODEC.trades(query("upbit"), nothing, STAMP) is None
+
+
 def test_order_without_identifier_goes_by_its_uuid():
     uuid = "c1f7a3d2-0001-4000-8000-000000000001"
     nameless = attrs.evolve(query("upbit", uuid), client_order_id=ClientOrderId(uuid))
