@@ -61,6 +61,7 @@ class Lane:
     position_revision: int = 0
     published_ns: int = NEVER_NS
     wallet_closed_ns: int | None = None
+    wallet_reopened_ns: int | None = None
 
 
 @attrs.define(kw_only=True)

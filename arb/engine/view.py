@@ -1,0 +1,315 @@
+"""What strategy and gate look at, gathered from memory.
+
+Owns: reservations, headroom, the strategy's view of a pair and the gate's view of an intent.
+Never: changes memory.
+Units: KRW, USDT and base units as named; floats where a wish is bounded, Decimal where money is compared.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+
+from arb.domain.costs import FxRates, fx_rates, liquidation_price
+from arb.domain.fees import FeeSchedule
+from arb.domain.headroom import Headroom
+from arb.domain.ids import AssetId, InstrumentId, VenueId, venue_of
+from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.intent import Intent, IntentKind
+from arb.domain.money import decimal_of
+from arb.domain.order import Side
+from arb.domain.pair import Pair, PairKind
+from arb.engine.config import EngineConfig, PairConfig
+from arb.engine.memory import Lane, Memory
+from arb.execution.legs import LegRules, tradable
+from arb.risk.checks import RiskView
+from arb.state.positions import KRW, USDT, PairPosition
+from arb.strategy.api import PairView
+from arb.strategy.sizing import SizingRules
+
+ZERO: Final = Decimal(0)
+MINUTE_NS: Final = 60_000_000_000
+HOUR_NS: Final = 3_600_000_000_000
+MAINTENANCE_RATE: Final = 0.01
+"""Maintenance margin assumed before the venue has told its own liquidation price; above the real bracket of every major."""
+
+
+class Reserved(NamedTuple):
+    """What orders in hand may still use up on one venue."""
+
+    quote: Decimal
+    base: Decimal
+
+
+def rates_of(memory: Memory, config: EngineConfig, kind: PairKind) -> FxRates:
+    """Executable FX as a pair of this kind uses it."""
+    fx = memory.fx
+    return fx_rates(kind, config.fx.hedge, fx.bid, fx.ask, config.fx.conversion_fee_bps / 1e4)
+
+
+def fees_of(memory: Memory, config: EngineConfig, instrument: InstrumentId) -> FeeSchedule:
+    """What the venue reported, else what the configuration says."""
+    return memory.market.fees.get(instrument) or config.fees[venue_of(instrument)]
+
+
+def mid_of(memory: Memory, instrument: InstrumentId) -> float:
+    """Newest mid; 0.0 when there is none."""
+    book = memory.market.book(instrument)
+    return book.mid if book is not None else 0.0
+
+
+def leg_instrument(pair: Pair, leg: str) -> InstrumentId:
+    """The instrument of a leg."""
+    return pair.a if leg == "a" else pair.b
+
+
+def leg_rules(memory: Memory, config: EngineConfig, pair: Pair, leg: str) -> LegRules:
+    """What a leg's venue accepts now, in base units."""
+    instrument = memory.market.instruments[leg_instrument(pair, leg)]
+    multiplier = Decimal(1) if leg == "a" else pair.multiplier
+    mid = mid_of(memory, instrument.id)
+    least = max(instrument.min_qty, instrument.lot)
+    if mid > 0 and instrument.kind is InstrumentKind.SPOT:
+        least = max(least, instrument.min_notional / decimal_of(mid))
+    fees = fees_of(memory, config, instrument.id)
+    is_base = fees.fee_asset.value == "received" and instrument.kind is InstrumentKind.SPOT
+    return LegRules(
+        step=instrument.lot * multiplier,
+        min_qty=least * multiplier,
+        multiplier=multiplier,
+        received_fee_rate=fees.taker_rate if is_base else ZERO,
+    )
+
+
+def is_dust(memory: Memory, config: EngineConfig, pair: Pair, position: PairPosition) -> bool:
+    """Whether neither venue would take an order over what is left of a position."""
+    left_a = tradable(position.a.net_qty, leg_rules(memory, config, pair, "a"))
+    left_b = tradable(position.b.net_qty, leg_rules(memory, config, pair, "b"))
+    return not left_a and not left_b
+
+
+def reserved_on(memory: Memory, config: EngineConfig, venue: VenueId, base: AssetId) -> Reserved:
+    """Unfinished orders of a venue and planned second legs: what they may still lock."""
+    quote = coins = ZERO
+    for line in memory.orders.working():
+        request = line.request
+        if request.venue != venue:
+            continue
+        instrument = memory.market.instruments[request.instrument]
+        if request.side is Side.BUY or instrument.kind is InstrumentKind.PERPETUAL:
+            if not request.reduce_only:
+                rate = fees_of(memory, config, instrument.id).taker_rate
+                quote += _locked(instrument, line.open_qty, request.price or request.expected_price, rate, config)
+        elif instrument.base == base:
+            coins += line.open_qty
+    return Reserved(quote + _planned(memory, config, venue), coins)
+
+
+def _planned(memory: Memory, config: EngineConfig, venue: VenueId) -> Decimal:
+    total = ZERO
+    for legs in memory.legs.values():
+        if not legs.is_open or legs.intent is None or legs.kind is IntentKind.EXIT or legs.orders_b:
+            continue
+        plan = legs.intent.b
+        if venue_of(plan.instrument) == venue:
+            rate = fees_of(memory, config, plan.instrument).taker_rate
+            total += _locked(memory.market.instruments[plan.instrument], plan.qty, plan.limit_price, rate, config)
+    return total
+
+
+def _locked(instrument: Instrument, qty: Decimal, price: Decimal, fee_rate: Decimal, config: EngineConfig) -> Decimal:
+    notional = qty * price
+    if instrument.kind is InstrumentKind.PERPETUAL:
+        return notional / config.risk.leverage + notional * fee_rate
+    return notional * (1 + fee_rate)
+
+
+def pair_krw(memory: Memory, lane: Lane, pair: Pair) -> Decimal:
+    """Open and planned notional of a pair, at entry prices."""
+    position = memory.ledger.position(pair.id)
+    total = position.entry_a_krw if position is not None else ZERO
+    legs = memory.legs.get(lane.legs)
+    if legs is not None and legs.intent is not None and legs.kind is IntentKind.ENTER:
+        total = max(total, legs.qty * legs.intent.a.expected_price)
+    return total
+
+
+def total_krw(memory: Memory, config: EngineConfig) -> Decimal:
+    """All pairs together."""
+    return sum((pair_krw(memory, memory.lanes[item.pair.id], item.pair) for item in config.pairs), ZERO)
+
+
+def net_delta_krw(memory: Memory, config: EngineConfig) -> Decimal:
+    """Naked base of every pair, residues included, at A's mid."""
+    total = ZERO
+    for item in config.pairs:
+        position = memory.ledger.position(item.pair.id)
+        naked = memory.ledger.residual_qty(item.pair.id) + (position.net_qty if position is not None else ZERO)
+        if naked:
+            total += naked * decimal_of(mid_of(memory, item.pair.a))
+    return total
+
+
+def headroom_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) -> Headroom:
+    """Room for one more position of the pair."""
+    limits, pair = config.risk, item.pair
+    position_limit = limits.max_position_krw
+    if lane.dislocated_ns is not None:
+        position_limit = position_limit * decimal_of(limits.dislocation_size_fraction)
+    rooms = (
+        (position_limit, "max_position"),
+        (limits.max_pair_krw - pair_krw(memory, lane, pair), "max_pair"),
+        (limits.max_total_krw - total_krw(memory, config), "max_total"),
+    )
+    room, name = min(rooms, key=lambda room: room[0])
+    a, b = memory.market.instruments[pair.a], memory.market.instruments[pair.b]
+    holdings = memory.ledger.holdings
+    on_a, on_b = reserved_on(memory, config, a.venue, a.base), reserved_on(memory, config, b.venue, b.base)
+    is_contract = b.kind is InstrumentKind.PERPETUAL
+    return Headroom(
+        notional_krw=max(float(room), 0.0),
+        limit=name,
+        quote_a_krw=max(float(holdings.free(a.venue, KRW) - on_a.quote - limits.min_krw_reserve), 0.0),
+        base_a_qty=max(float(holdings.free(a.venue, a.base) - on_a.base), 0.0),
+        quote_b_usdt=max(float(holdings.free(b.venue, USDT) - on_b.quote - limits.min_usdt_reserve), 0.0),
+        base_b_qty=max(float(holdings.free(b.venue, b.base) - on_b.base), 0.0) if not is_contract else 0.0,
+        leverage_b=float(limits.leverage) if is_contract else 1.0,
+    )
+
+
+def data_refusal(memory: Memory, config: EngineConfig, pair: Pair) -> str:
+    """Why books or FX support no decision now."""
+    wall_ns = memory.market.wall_ns(memory.now_ns)
+    found = memory.market.pair_refusal(pair.a, pair.b, config.fx.executable, memory.now_ns)
+    return found or memory.fx.refusal(memory.now_ns, wall_ns)
+
+
+def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) -> PairView | None:
+    """The strategy's view; None while rules or a book are missing altogether."""
+    pair, market = item.pair, memory.market
+    book_a, book_b = market.book(pair.a), market.book(pair.b)
+    a, b = market.instruments.get(pair.a), market.instruments.get(pair.b)
+    if book_a is None or book_b is None or a is None or b is None or memory.fx.mid <= 0:
+        return None
+    execution, limits = config.execution, config.risk
+    return PairView(
+        pair=pair,
+        now_ns=memory.now_ns,
+        wall_ns=market.wall_ns(memory.now_ns),
+        a=book_a.depth,
+        b=book_b.depth,
+        fx=rates_of(memory, config, pair.kind),
+        fx_received_ns=memory.fx.received_ns,
+        data_refusal=data_refusal(memory, config, pair),
+        instrument_a=a,
+        instrument_b=b,
+        fees_a=fees_of(memory, config, pair.a),
+        fees_b=fees_of(memory, config, pair.b),
+        funding=market.funding.get(pair.b),
+        funding_mean=market.funding_mean(pair.b, item.params.funding_lookback),
+        headroom=headroom_of(memory, config, item, lane),
+        rules=SizingRules(
+            depth_fraction=execution.depth_fraction,
+            collar_bps=execution.collar_bps,
+            max_tick_bps=limits.max_tick_bps,
+            min_position_krw=limits.min_position_krw,
+            exit_price_shock=limits.exit_price_shock,
+            is_bnb_covering=False,
+        ),
+        position=memory.ledger.position(pair.id),
+        is_busy=bool(lane.legs),
+        is_exit_tradable=market.is_tradable(pair.a) and market.is_tradable(pair.b),
+        is_fx_hedged=config.fx.hedge.value == "per_trade",
+        risk_exit=lane.risk_exit,
+        stop_loss_cap_bps=limits.wallet_closed_stop_bps if lane.wallet_closed_ns is not None else float("inf"),
+    )
+
+
+def recent(times: tuple[int, ...], now_ns: int, window_ns: int) -> tuple[int, ...]:
+    """Those of `times` that lie within the window."""
+    return tuple(at_ns for at_ns in times if now_ns - at_ns < window_ns)
+
+
+def liq_distance(memory: Memory, config: EngineConfig, intent: Intent) -> float:
+    """How far the mark would be from liquidation after the fill, as a fraction of it."""
+    instrument = memory.market.instruments[intent.b.instrument]
+    if instrument.kind is not InstrumentKind.PERPETUAL:
+        return float("inf")
+    price, qty = float(intent.b.expected_price), float(intent.b.qty)
+    wallet = qty * price / config.risk.leverage
+    at = liquidation_price(side=intent.b.side, wallet_usdt=wallet, qty=qty, entry_price=price, mmr=MAINTENANCE_RATE)
+    estimate = abs(at / price - 1)
+    held = memory.ledger.holdings.contracts.get(instrument.id)
+    if held is None or not held.qty or held.liquidation_price is None or not held.mark_price:
+        return estimate
+    return min(estimate, abs(float(held.liquidation_price / held.mark_price) - 1))
+
+
+def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Intent, lane: Lane) -> RiskView:
+    """The gate's view of an intent."""
+    pair, market, limits = view.pair, memory.market, config.risk
+    a, b = view.instrument_a, view.instrument_b
+    is_contract = b.kind is InstrumentKind.PERPETUAL
+    notional_krw = intent.a.qty * intent.a.expected_price
+    needs_krw = _locked(a, intent.a.qty, intent.a.limit_price, view.fees_a.taker_rate, config)
+    needs_usdt = _locked(b, intent.b.qty, intent.b.limit_price, view.fees_b.taker_rate, config)
+    statuses = (market.venues.get(a.venue), market.venues.get(b.venue))
+    totals = memory.ledger.totals
+    wall_ns = view.wall_ns
+    ups = [at for at in (memory.venue_up_ns.get(a.venue), memory.venue_up_ns.get(b.venue)) if at is not None]
+    paid = memory.funding_day_krw.get(pair.id, 0.0)
+    return RiskView(
+        now_ns=memory.now_ns,
+        wall_ns=wall_ns,
+        state=memory.causes.state,
+        is_armed=memory.is_armed,
+        is_draining=memory.is_draining,
+        limits=limits,
+        pair=pair,
+        instrument_a=a,
+        instrument_b=b,
+        mid_a=view.a.mid,
+        mid_b=view.b.mid,
+        fx_mid=view.fx.mid,
+        data_refusal=market.pair_refusal(pair.a, pair.b, config.fx.executable, memory.now_ns),
+        fx_refusal=memory.fx.refusal(memory.now_ns, wall_ns),
+        statuses=statuses,
+        wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
+        has_wallet_reports=any(status is not None and status.wallets for status in statuses),
+        wallet_reopened_ns=lane.wallet_reopened_ns,
+        reopened_ns=max(ups) if ups else None,
+        is_tradable=view.is_exit_tradable,
+        blocked=lane.blocked,
+        is_busy=bool(lane.legs),
+        has_position=view.position is not None,
+        funding=view.funding,
+        is_dislocation_confirmed=is_dislocation_confirmed(memory, config, pair, lane),
+        notional_krw=notional_krw,
+        pair_krw=pair_krw(memory, lane, pair),
+        total_krw=total_krw(memory, config),
+        fx_exposure_usdt=memory.ledger.fx_exposure_usdt(config.fx.home_usdt),
+        fx_added_usdt=-intent.b.side.sign * intent.b.qty * intent.b.expected_price if is_contract else ZERO,
+        net_delta_krw=net_delta_krw(memory, config),
+        free_krw=memory.ledger.holdings.free(a.venue, KRW) - reserved_on(memory, config, a.venue, a.base).quote,
+        free_usdt=memory.ledger.holdings.free(b.venue, USDT) - reserved_on(memory, config, b.venue, b.base).quote,
+        needs_krw=needs_krw if intent.a.side is Side.BUY else ZERO,
+        needs_usdt=needs_usdt if intent.b.side is Side.BUY or is_contract else ZERO,
+        liq_distance=liq_distance(memory, config, intent) if intent.kind is IntentKind.ENTER else float("inf"),
+        open_positions=len(memory.ledger.positions),
+        orders_last_minute=len(recent(memory.order_times, memory.now_ns, MINUTE_NS)),
+        incidents_last_hour=len(recent(memory.incident_times, memory.now_ns, HOUR_NS)),
+        day_krw=totals.day_krw,
+        drawdown_krw=totals.drawdown_krw(ZERO),
+        losing_streak=totals.losing_streak,
+        funding_day_bps=-paid / float(notional_krw) * 1e4 if notional_krw else 0.0,
+    )
+
+
+def is_dislocation_confirmed(memory: Memory, config: EngineConfig, pair: Pair, lane: Lane) -> bool:
+    """Implausible for long enough, seen over REST on both venues since, and agreed by a second FX."""
+    since = lane.dislocated_ns
+    if since is None or memory.now_ns - since < config.risk.plausible_confirm_s * 1e9:
+        return False
+    is_seen = all(memory.rest_ns.get(instrument, -1) >= since for instrument in (pair.a, pair.b))
+    return is_seen and memory.fx.second_received_ns >= since
