@@ -89,6 +89,12 @@ class FeedState:
             self._tell_down(gone, reason, is_final=is_final)
         self._wake()
 
+    def stream_renewed(self, reason: str) -> None:
+        """A planned end: the next connection is given the time that silence is given before REST takes over."""
+        self.stream_down(reason)
+        self._has_failed = False
+        self._last_frame_ns = self._clock.monotonic_ns()
+
     def heard(self, received_ns: int) -> None:
         """A batch of frames arrived, of whatever kind."""
         self._last_frame_ns = received_ns

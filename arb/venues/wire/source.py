@@ -134,7 +134,7 @@ class Source:
             except TransientError as error:
                 self.state.stream_down(str(error))
                 raise
-            self.state.stream_down("renewed before the venue's age limit")
+            self.state.stream_renewed("renewed before the venue's age limit")
 
     def give_up_stream(self) -> None:
         """The restart budget is spent: REST goes on alone."""

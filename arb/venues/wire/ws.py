@@ -87,6 +87,7 @@ class WsConnection:
         self._control = Connection(ConnectionType.CLIENT)
         self._send_lock = trio.StrictFIFOLock()
         self._fault: VenueUnavailable | None = None
+        self._sign_of_life: trio.Event | None = None
         # Full: the oldest ping may go unanswered, a pong to the newest is enough (RFC 6455, 5.5.3).
         self._pings_in, self._pings_out = trio.open_memory_channel[bytes](_MAX_UNANSWERED_PINGS)
         self.last_heard_ns = clock.monotonic_ns()
@@ -102,6 +103,9 @@ class WsConnection:
         while True:
             data = await self._read()
             self.last_heard_ns = received_ns = self._clock.monotonic_ns()
+            if self._sign_of_life is not None:
+                self._sign_of_life.set()
+                self._sign_of_life = None
             reader = self._reader
             frames = reader.feed(data)
             if reader.controls:
@@ -136,14 +140,14 @@ class WsConnection:
             if (left_s := heartbeat.after_s - idle_ns / 1e9) > 1e-6:
                 await trio.sleep(left_s)
                 continue
-            heard_ns = self.last_heard_ns
+            self._sign_of_life = sign = trio.Event()
             with trio.move_on_after(heartbeat.within_s):
                 try:
                     await (self.ping() if heartbeat.text is None else self.send_text(heartbeat.text))
                 except VenueUnavailable:
                     return  # the reader sees the same end
-                await trio.sleep_forever()
-            if self.last_heard_ns == heard_ns:
+                await sign.wait()
+            if not sign.is_set():
                 silent_s = heartbeat.after_s + heartbeat.within_s
                 self._fault = FeedSilent(self._venue, f"nothing heard for {silent_s:g} s, a ping included")
                 await trio.aclose_forcefully(self._stream)

@@ -75,7 +75,7 @@ async def test_a_stale_connection_is_replaced_once_for_a_get_and_never_for_a_pos
         assert len(dialer.opened) == 2
     async with client(partial(serve_http, answer=partial(once, asked=[])), good) as (http, dialer):
         await http.read(GET)
-        with pytest.raises(VenueUnavailable, match="RemoteProtocolError|ReadError|WriteError"):
+        with pytest.raises(VenueUnavailable, match=r"RemoteProtocolError|ReadError|WriteError"):
             await http.read(POST)
         assert len(dialer.opened) == 1
 

@@ -173,10 +173,10 @@ async def test_messages_before_a_violation_are_delivered_first(autojump_clock):
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nslow", RateLimited, "429: slow"),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nslow", RateLimited, "429: slow"),
         (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", VenueUnavailable, "503"),
         (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", VenueUnavailable, "200: hello"),
-        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", VenueUnavailable, "fit"),
+        (b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", VenueUnavailable, "fit"),
         (b"not http at all\r\n\r\n", VenueUnavailable, "no websocket"),
         (b"", VenueUnavailable, ""),
     ],

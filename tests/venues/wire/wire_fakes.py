@@ -201,4 +201,5 @@ async def serve_http(stream: MemoryStream, answer: Callable[[str, str, bytes], H
 
 
 def ok(body: bytes = b"{}", status: int = 200, **headers: str) -> HttpResponse:
-    return HttpResponse(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=body)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpResponse(status=status, headers=named, body=body)
