@@ -39,7 +39,8 @@ def kind_of(raw: str) -> str | None:
 
 def frames(venue: str) -> list[str]:
     """Raw private frames of a venue."""
-    texts = [json.loads(line)["raw"] for name in FILES for line in (CORPUS / f"{name}.jsonl").open(encoding="utf-8")]
+    lines = (line for name in FILES for line in (CORPUS / f"{name}.jsonl").read_text("utf-8").split("\n") if line)
+    texts = [json.loads(line)["raw"] for line in lines]
     return [text for text in texts if kind_of(text) in EVENTS[venue]]
 
 

@@ -7,7 +7,6 @@ Units: amounts Decimal from text.
 Opening: `{"id":…,"method":"userDataStream.subscribe.signature","params":{apiKey,recvWindow,timestamp,signature}}`.
 """
 
-# ruff: noqa: ARG002  the interface names what some venues need and this one does not
 from __future__ import annotations
 
 from decimal import Decimal

@@ -10,7 +10,6 @@ A wallet balance includes margin in use; free is what the venue calls available.
 single-asset mode too: multi-asset mode excludes it.
 """
 
-# ruff: noqa: ARG002  the interface names what some venues need and this one does not
 from __future__ import annotations
 
 from decimal import Decimal

@@ -10,7 +10,6 @@ those of the execution; nulls are sent. SIMPLE spells the same keys short. `trad
 an execution seen both ways has one trade id, with its fee here and possibly without there.
 """
 
-# ruff: noqa: ARG002  the interface names what some venues need and this one does not
 from __future__ import annotations
 
 from decimal import Decimal
