@@ -15,6 +15,9 @@ from arb.domain.errors import ConfigError, InvariantBroken, ProtocolError, Venue
 from arb.domain.ids import ClientOrderId, VenueOrderId
 from arb.domain.order import Fill, OrderState, OrderType, OrderUpdate, Side, TimeInForce
 from arb.venues import load_venue
+from arb.venues.simulated.auth_binance import BinanceGuard
+from arb.venues.simulated.auth_upbit import UpbitGuard
+from arb.venues.simulated.dialect import Ask
 from arb.venues.spec import Credentials, Fault, HttpRequest, HttpResponse, Reconnect, Stamp, VenueSpec
 from tests.venues.goldens import GOLDENS
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer, cancel, order, query
@@ -355,3 +358,37 @@ def test_cancel_and_query_of_an_order_by_hand_use_the_name_the_venue_printed(nam
     )
 
     assert "x-HNA2TXFJ%2Fby%20hand" in codec(name).query(by_hand, STAMP).query
+
+
+def asked(request: HttpRequest) -> Ask:
+    return Ask(
+        method=request.method,
+        path=request.path,
+        query=request.query,
+        headers={key.lower(): value for key, value in request.headers},
+        body=request.body,
+    )
+
+
+@every_venue
+def test_the_venues_own_check_written_apart_from_ours_lets_every_request_in(name):
+    upbit, binance = UpbitGuard(KEYS.key, KEYS.secret), BinanceGuard(KEYS.key, KEYS.secret)
+    for request in all_requests(name, INSTRUMENTS[name]):
+        if name == "upbit":
+            fault: object = upbit.check(asked(request))
+            upbit.nonces.clear()
+        elif "listenKey" in request.path:
+            fault = binance.check_key(asked(request))
+        else:
+            fault = binance.check(asked(request), STAMP.wall_ms)
+        assert fault is None, (request, fault)
+
+
+def test_the_venues_own_check_lets_the_private_streams_in():
+    upbit = account("upbit").target(None, STAMP)
+    spot = account("binance_spot").target(None, STAMP)
+
+    headers = {key.lower(): value for key, value in upbit.headers}
+    assert UpbitGuard(KEYS.key, KEYS.secret).check(Ask(method="GET", path=upbit.path, headers=headers)) is None
+    params = json.loads(spot.opening[0])["params"]
+    assert BinanceGuard(KEYS.key, KEYS.secret).check_call(params, STAMP.wall_ms) is None
