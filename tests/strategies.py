@@ -140,7 +140,9 @@ def tag(leg: str, decision_price: str | Decimal, purpose: Purpose = Purpose.ENTR
     )
 
 
-def position(direction: Direction = Direction.LONG_A, *, opened_ns: int = 0, is_contract_b: bool = True) -> PairPosition:
+def position(
+    direction: Direction = Direction.LONG_A, *, opened_ns: int = 0, is_contract_b: bool = True
+) -> PairPosition:
     """A pair position before its first fill."""
     return PairPosition(
         id="p1",

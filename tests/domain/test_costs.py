@@ -106,9 +106,7 @@ def test_funding_sums_settlements_with_a_haircut_on_receipts(
     ("leverage", "price"), [(1, 205_179.3), (2, 153_884.5), (3, 136_786.2), (5, 123_107.6), (10, 112_848.6)]
 )
 def test_golden_liquidation_prices(leverage: int, price: float) -> None:
-    found = liquidation_price(
-        side=Side.SELL, wallet_usdt=10300 / leverage, qty=0.1, entry_price=103_000, mmr=0.004
-    )
+    found = liquidation_price(side=Side.SELL, wallet_usdt=10300 / leverage, qty=0.1, entry_price=103_000, mmr=0.004)
 
     assert found == pytest.approx(price, abs=0.05)
 

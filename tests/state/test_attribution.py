@@ -23,7 +23,14 @@ FEE_RATE = D("0.0005")
 
 
 def _trade(
-    ledger: Ledger, name: str, leg: str, side: Side, price: str, fx_mid: str, purpose: Purpose, decided: str | None = None
+    ledger: Ledger,
+    name: str,
+    leg: str,
+    side: Side,
+    price: str,
+    fx_mid: str,
+    purpose: Purpose,
+    decided: str | None = None,
 ) -> None:
     instrument = {"a": make.instrument(), "b": make.perpetual()}[leg]
     fee = Fee(D("0.1") * D(price) * FEE_RATE, instrument.quote)
@@ -48,7 +55,13 @@ def _opened() -> Ledger:
 def _round_trip(exit_a: str, fx_exit: str, fx_funding: str) -> ClosedPosition:
     ledger = _opened()
     paid = FundingPaid(
-        at_ns=0, instrument=make.B_BTC, income_id="f1", amount=D("1.034"), asset=make.USDT, rate=D("0.0001"), settled_ms=0
+        at_ns=0,
+        instrument=make.B_BTC,
+        income_id="f1",
+        amount=D("1.034"),
+        asset=make.USDT,
+        rate=D("0.0001"),
+        settled_ms=0,
     )
     assert ledger.book_funding(paid, make.BTC_PAIR, D(fx_funding))
     _trade(ledger, "3", "a", Side.SELL, exit_a, fx_exit, Purpose.EXIT)

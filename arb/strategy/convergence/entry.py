@@ -68,6 +68,8 @@ def wish(view: PairView, params: ConvergenceParams, direction: Direction, fair_b
         return best._replace(refusal="edge")
     if bar.refusal:
         return best._replace(refusal=bar.refusal)
+    if view.headroom.notional_krw <= 0:
+        return best._replace(refusal=view.headroom.limit)
     refusal = "edge"
     for cap_qty in _caps(view):
         found = _sized_wish(view, direction, (d_bps, fair_bps), bar, cap_qty)
