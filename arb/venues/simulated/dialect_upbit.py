@@ -157,7 +157,7 @@ class UpbitDialect:
             return Answer(status=503, body=b"")
         if not self.quotas["websocket-connect"].take(1, now_ns):
             return Answer(status=429, body=b"")
-        is_private = ask.path.rstrip("/") == "/websocket/v1/private"
+        is_private = ask.path.startswith("/websocket/v1/private")
         if not is_private and ask.path.rstrip("/") != "/websocket/v1":
             return Answer(status=404, body=b"")
         if is_private and (fault := self.guard.check(ask)) is not None:
