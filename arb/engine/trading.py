@@ -1,0 +1,172 @@
+"""From a look at the market to two orders: decide, admit, plan, submit.
+
+Owns: when a pair is looked at, and how refusals are counted.
+Never: works what has been sent (`working.py`).
+Units: bps of the A leg; quantities in base units.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from arb.domain.effects import Cell, Table
+from arb.domain.instrument import InstrumentKind
+from arb.domain.intent import Intent, IntentKind, LegPlan
+from arb.domain.order import Purpose
+from arb.domain.pair import Direction, Pair
+from arb.engine.config import PairConfig
+from arb.engine.memory import Lane, RefusalCount, Turn, direction_key
+from arb.engine.sending import Wish, send
+from arb.engine.view import risk_view, view_of
+from arb.execution.legs import LegPair, LegState
+from arb.execution.params import LegOrder
+from arb.risk.gate import admit
+from arb.state.positions import PairPosition
+from arb.strategy.api import PairView, Strategy
+
+MINUTE_NS: Final = 60_000_000_000
+
+
+def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any]) -> None:
+    """One decision on one pair."""
+    memory, lane = turn.memory, turn.memory.lanes[item.pair.id]
+    view = view_of(memory, turn.config, item, lane)
+    if view is None:
+        refuse(turn, item.pair, None, "no_data", is_safety=False)
+        return
+    lane.own, answer = strategy.decide(view, lane.own, item.params)
+    lane.look = answer.look
+    _note_dislocation(turn, lane, answer.look.d_bps, answer.look.fair_bps, view.data_refusal)
+    if answer.intent is None:
+        refuse(turn, item.pair, answer.look.direction, answer.look.refusal, is_safety=False)
+        return
+    refusal = admit(answer.intent, risk_view(memory, turn.config, view, answer.intent, lane))
+    if refusal is not None:
+        refuse(turn, item.pair, answer.intent.direction, refusal.reason, is_safety=refusal.is_safety)
+        return
+    if plan(turn, item.pair, view, answer.intent):
+        lane.refusal = ""
+
+
+def _note_dislocation(turn: Turn, lane: Lane, d_bps: float, fair_bps: float | None, data_refusal: str) -> None:
+    if data_refusal or fair_bps is None:
+        return
+    if abs(d_bps - fair_bps) <= turn.config.risk.max_plausible_bps:
+        lane.dislocated_ns = None
+    elif lane.dislocated_ns is None:
+        lane.dislocated_ns = turn.memory.now_ns
+
+
+def plan(turn: Turn, pair: Pair, view: PairView, intent: Intent) -> bool:
+    """Make the two-leg order and send what leaves first; False: the gate held an order back."""
+    memory, lane, now_ns = turn.memory, turn.memory.lanes[pair.id], turn.memory.now_ns
+    is_entry = intent.kind is IntentKind.ENTER
+    name = f"{memory.run_digest}-{memory.seq}-{pair.id}"
+    position = view.position
+    legs = LegPair(
+        id=name,
+        position=name if position is None else position.id,
+        pair=pair.id,
+        kind=intent.kind,
+        direction=intent.direction,
+        leg_order=turn.config.execution.leg_order,
+        intent=intent,
+        qty=intent.qty,
+        started_ns=now_ns,
+        reason=intent.reason,
+    )
+    purpose = Purpose.ENTRY if is_entry else Purpose.EXIT
+    wishes = [_planned(turn, "a", intent.a, pair, purpose)]
+    if legs.leg_order is LegOrder.SIMULTANEOUS:
+        wishes.append(_planned(turn, "b", intent.b, pair, purpose))
+    refusal = send(turn, legs, pair, tuple(wishes))
+    if refusal is not None:
+        refuse(turn, pair, intent.direction, refusal.reason, is_safety=refusal.is_safety)
+        return False
+    legs.move(LegState.SUBMITTED, now_ns)
+    memory.legs[legs.id] = legs
+    lane.legs = legs.id
+    if is_entry and position is None:
+        memory.ledger.open_position(_opened(turn, pair, view, intent, name))
+        lane.position_revision = 0
+    return True
+
+
+def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) -> Wish:
+    scale = 1 if leg == "a" else pair.multiplier
+    return Wish(
+        leg=leg,
+        side=plan.side,
+        qty=plan.qty * scale,
+        price=plan.limit_price,
+        expected_price=plan.expected_price,
+        purpose=purpose,
+        is_closing=purpose is Purpose.EXIT,
+        collar_bps=turn.config.execution.collar_bps + turn.config.execution.incident_caps_bps[-1],
+        is_planned=True,
+    )
+
+
+def _opened(turn: Turn, pair: Pair, view: PairView, intent: Intent, name: str) -> PairPosition:
+    return PairPosition(
+        id=name,
+        pair=pair.id,
+        direction=intent.direction,
+        is_contract_b=view.instrument_b.kind is InstrumentKind.PERPETUAL,
+        opened_ns=turn.memory.now_ns,
+        opened_wall_ns=turn.wall_ns(),
+        d_bps=intent.edge.d_bps,
+        fair_bps=intent.edge.fair_bps,
+        expected_bps=intent.edge.expected_bps,
+    )
+
+
+def refuse(turn: Turn, pair: Pair, direction: Direction | None, reason: str, *, is_safety: bool) -> None:
+    """Count a refusal; tell it when it begins, not again while it lasts."""
+    lane = turn.memory.lanes[pair.id]
+    key = direction_key(direction, reason)
+    flush_refusals(turn, pair, lane)
+    best = lane.look.best_bps if lane.look is not None else float("-inf")
+    missed = lane.look.missed_by_bps if lane.look is not None else 0.0
+    known = lane.minute.get(key)
+    if known is None:
+        lane.minute[key] = RefusalCount(count=1, best_bps=best, missed_bps=missed)
+    else:
+        known.count += 1
+        if best > known.best_bps:
+            known.best_bps, known.missed_bps = best, missed
+    if lane.refusal != key:
+        lane.refusal = key
+        side = direction.value if direction is not None else ""
+        begun = {"reason": reason, "pair": pair.id, "direction": side, "count_begin": 1, "is_safety": is_safety}
+        turn.publish("refusal", dict(begun))
+
+
+def flush_refusals(turn: Turn, pair: Pair, lane: Lane) -> None:
+    """Write the rows of a minute that is over."""
+    index = turn.wall_ns() // MINUTE_NS
+    if index == lane.minute_index:
+        return
+    for key, item in lane.minute.items():
+        direction, _, reason = key.partition("|")
+        row: dict[str, Cell] = {
+            "minute_ns": lane.minute_index * MINUTE_NS, "direction": direction, "reason": reason, "count": item.count,
+            "best_net_bps": item.best_bps if item.best_bps > float("-inf") else None, "missed_bps": item.missed_bps,
+        }  # fmt: skip
+        turn.record(Table.REFUSALS, f"{pair.id}-{lane.minute_index}-{key}", 0, pair.id, row)
+    lane.minute = {}
+    lane.minute_index = index
+
+
+def publish_pair(turn: Turn, item: PairConfig, lane: Lane) -> None:
+    """The pair's topic, at most once a second."""
+    if lane.look is None or turn.memory.now_ns - lane.published_ns < 1_000_000_000:
+        return
+    lane.published_ns = turn.memory.now_ns
+    shown = lane.look
+    best: Cell = shown.best_bps if shown.best_bps > float("-inf") else None
+    values: dict[str, Cell] = {
+        "spread_bps": shown.gross_bps, "net_bps": best, "d_bps": shown.d_bps, "fair_bps": shown.fair_bps,
+        "refusal": shown.refusal, "missed_by_bps": shown.missed_by_bps, "value_bps": shown.value_bps,
+    }  # fmt: skip
+    turn.publish(f"pair/{item.pair.id}", values)
