@@ -170,7 +170,9 @@ class WsPeer:
             return
 
 
-async def serve_http(stream: MemoryStream, answer: Callable[[str, str, bytes], HttpResponse | None]) -> None:
+async def serve_http(
+    stream: MemoryStream, answer: Callable[[str, str, bytes], HttpResponse | None], delay_s: float = 0.0
+) -> None:
     """Answer requests one after the other until the client goes; None: end the connection instead of answering."""
     http = h11.Connection(h11.SERVER)
     method = target = ""
@@ -190,6 +192,8 @@ async def serve_http(stream: MemoryStream, answer: Callable[[str, str, bytes], H
                 headers = [*response.headers.items(), ("content-length", str(len(response.body)))]
                 head = h11.Response(status_code=response.status, headers=headers)
                 parts = [http.send(head), http.send(h11.Data(data=response.body)), http.send(h11.EndOfMessage())]
+                if delay_s:
+                    await trio.sleep(delay_s)
                 await stream.send_all(b"".join(part for part in parts if part))
                 http.start_next_cycle()
             else:

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+
+import pytest
+import trio
+
+from arb.domain.errors import ProtocolError, VenueUnavailable
+from arb.domain.events import (
+    BalanceSeen,
+    FeedDown,
+    FeedUp,
+    FillSeen,
+    FundingPaid,
+    OrderUpdated,
+    PositionSeen,
+    Reconciled,
+)
+from arb.domain.ids import AssetId, ClientOrderId, FeedId, InstrumentId
+from arb.domain.order import Balance, OrderState, OrderUpdate, Position
+from arb.venues.spec import Alive, BalancesSeen, Fault, HttpRequest, PrivateTarget, Reconnect, Reread, Stamp
+from arb.venues.wire.account import AccountParts, VenueAccount
+from arb.venues.wire.http import HttpTarget, open_http
+from arb.venues.wire.rate_limit import RateLimiter
+from arb.venues.wire.ws import Heartbeat
+from tests.strategies import A_BTC, instrument
+from tests.venues.wire.test_orders import fill
+from tests.venues.wire.wire_fakes import (
+    HERE,
+    VENUE,
+    Inbox,
+    Rules,
+    ScriptedDialer,
+    Tap,
+    TrioClock,
+    WsPeer,
+    ok,
+    serve_http,
+)
+
+FEED = FeedId("somewhere/private")
+
+
+def update(name="id1", state=OrderState.OPEN):
+    return OrderUpdate(
+        client_order_id=ClientOrderId(name), instrument=A_BTC, state=state, filled_qty=Decimal(0), received_ns=0
+    )
+
+
+def balances(amount, *, is_full=False):
+    return BalancesSeen(balances=(Balance(AssetId("KRW"), Decimal(amount), Decimal(0)),), is_full=is_full)
+
+
+def position():
+    return Position(
+        instrument=InstrumentId("x:y"), qty=Decimal(1), entry_price=Decimal(1), mark_price=None, liquidation_price=None
+    )
+
+
+class Words:
+    """An account protocol whose frames are words."""
+
+    ws_private_url = "ws://venue.test/private"
+
+    def __init__(self, keepalive_s=None) -> None:
+        self.keepalive_s = keepalive_s
+
+    def _get(self, path, stamp):
+        return HttpRequest(method="GET", path=path, query=f"n={stamp.nonce}", bucket="all")
+
+    def prepare_request(self, stamp):
+        return self._get("/key", stamp)
+
+    def target(self, prepared, stamp):
+        if prepared.body == b"nonsense":
+            raise ProtocolError("somewhere", "no key")
+        return PrivateTarget(path=f"/{prepared.body.decode()}", headers=(("X-Auth", "yes"),), opening=("hello",))
+
+    def keepalive_request(self, stamp):
+        return self._get("/extend", stamp)
+
+    def receive(self, frame, received_ns):
+        match frame.decode().split():
+            case ["balance", amount]:
+                return (balances(amount),)
+            case ["order", state]:
+                return (update(state=OrderState(state)),)
+            case ["fill"]:
+                return (fill(ClientOrderId("id1"), "t1"),)
+            case ["position"]:
+                return (position(),)
+            case ["reread"]:
+                return (Reread("margin call"),)
+            case ["expired"]:
+                return (Reconnect("listen key expired"),)
+            case ["alive"]:
+                return (Alive(),)
+        return (Fault("what?"),)
+
+    def snapshot_count(self, rules):
+        return 2
+
+    def snapshot_requests(self, rules, stamps):
+        return tuple(self._get(f"/snapshot{number}", stamp) for number, stamp in enumerate(stamps))
+
+    def parse_snapshot(self, rules, answers, received_ns):
+        if answers[0].body == b"nonsense":
+            raise ProtocolError("somewhere", "nonsense")
+        return (balances("100", is_full=True), position(), update())
+
+    def funding_request(self, since_ms, stamp):
+        return HttpRequest(method="GET", path="/funding", query=f"since={since_ms}", bucket="all")
+
+    def parse_funding(self, answer, received_ns):
+        paid = FundingPaid(
+            at_ns=received_ns, instrument=A_BTC, income_id="1", amount=Decimal(1), asset=AssetId("USDT"), rate=None,
+            settled_ms=777,
+        )  # fmt: skip
+        return (paid,)
+
+
+class Rig:
+    def __init__(self, account, ws, inbox, tap, asked, heard) -> None:
+        self.account, self.ws, self.inbox, self.tap, self.asked, self.heard = account, ws, inbox, tap, asked, heard
+
+    def kinds(self):
+        return [(at, type(event)) for at, event in self.inbox.account]
+
+
+@asynccontextmanager
+async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_connection_s=None, errors=None):
+    clock, inbox, tap = TrioClock(), Inbox(), Tap()
+    asked: list[tuple[float, str]] = []
+    heard: list[OrderUpdate] = []
+    nonces = iter(range(10_000))
+
+    def default_answer(method, target, body):
+        asked.append((trio.current_time(), target))
+        return (answer or (lambda _target: ok(b"listen")))(target)
+
+    async def http_server(stream):
+        await serve_http(stream, default_answer, delay_s=delay_s)
+
+    async def run(account):
+        try:
+            while True:
+                try:
+                    await account.run_stream()
+                except VenueUnavailable as error:
+                    if errors is not None:
+                        errors.append((trio.current_time(), str(error)))
+                    await trio.sleep(10)
+        finally:
+            assert all(stream.is_closed for stream in ws.opened), "a socket leaked"
+
+    async with trio.open_nursery() as nursery:
+        ws = ScriptedDialer(nursery, *script)
+        rest = ScriptedDialer(nursery, *[http_server] * 20)
+        limiter = RateLimiter(Rules(), clock, venue=VENUE)
+        async with open_http(
+            HttpTarget(venue=VENUE, endpoint=HERE), dialer=rest, limiter=limiter, clock=clock
+        ) as http:
+            parts = AccountParts(
+                venue=VENUE, feed=FEED, protocols=partial(Words, keepalive_s), instruments=(instrument(A_BTC),),
+                ws_private_url=Words.ws_private_url, dialer=ws, http=http, sink=inbox, tap=tap, clock=clock,
+                stamp=lambda: Stamp(wall_ms=0, nonce=str(next(nonces))), heard=heard.append,
+                heartbeat=Heartbeat(after_s=10.0, within_s=5.0), max_connection_s=max_connection_s,
+                funding_since_ms=5,
+            )  # fmt: skip
+            account = VenueAccount(parts)
+            async with trio.open_nursery() as inner:
+                inner.start_soon(run, account)
+                yield Rig(account, ws, inbox, tap, asked, heard)
+                inner.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
+
+
+def saying(*lines, seen=None):
+    async def serve(stream):
+        peer = WsPeer(stream)
+        await peer.accept()
+        if seen is not None:
+            seen.append((peer.request.target, dict(peer.request.extra_headers)[b"x-auth"]))
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.drain)
+            for at, text in lines:
+                await trio.sleep(max(began + at - trio.current_time(), 0))
+                await peer.say(text)
+
+    return serve
+
+
+SNAPSHOT = [BalanceSeen, PositionSeen, OrderUpdated, FundingPaid, Reconciled, FeedUp]
+
+
+async def test_after_every_connect_the_account_is_read_and_then_the_stream_goes_on(autojump_clock):
+    seen: list[tuple[str, bytes]] = []
+    async with running(saying((1, "fill"), (2, "order filled"), (2, "alive"), (2, "?"), seen=seen)) as rig:
+        await trio.sleep(5)
+        assert seen == [("/private/listen", b"yes")]
+        assert [kind for _, kind in rig.kinds()] == [*SNAPSHOT, FillSeen, OrderUpdated]
+        [reconciled] = [event for event in rig.inbox.events() if isinstance(event, Reconciled)]
+        assert [order.client_order_id for order in reconciled.open_orders] == ["id1"]
+        assert [order.state for order in rig.heard] == [OrderState.OPEN, OrderState.FILLED]
+        targets = [target for _, target in rig.asked]
+        assert targets == ["/key?n=0", "/snapshot0?n=2", "/snapshot1?n=3", "/funding?since=5"]
+        assert rig.tap.faults == [(FEED, b"?", "what?")]
+
+
+async def test_while_the_account_is_read_fills_pass_and_balances_wait_behind_the_older_snapshot(autojump_clock):
+    async with running(saying((0.2, "balance 55"), (0.3, "fill"), (9, "balance 56")), delay_s=0.5) as rig:
+        await trio.sleep(20)
+        kinds = [kind for _, kind in rig.kinds()]
+        assert kinds == [FillSeen, *SNAPSHOT[:5], BalanceSeen, FeedUp, BalanceSeen]
+        amounts = [event.balances[0].free for event in rig.inbox.events() if isinstance(event, BalanceSeen)]
+        assert amounts == [100, 55, 56]
+
+
+async def test_a_broken_stream_is_told_at_once_and_the_account_read_again_after_the_next_connect(autojump_clock):
+    errors: list[tuple[float, str]] = []
+    async with running(saying((3, "expired")), saying(), errors=errors) as rig:
+        await trio.sleep(20)
+        assert errors == [(3, "somewhere: the venue asks for a new connection: listen key expired")]
+        assert [kind for _, kind in rig.kinds()] == [*SNAPSHOT, FeedDown, *SNAPSHOT]
+        assert [at for at, kind in rig.kinds() if kind is Reconciled] == [0, 13]
+        # Funding already seen is not asked for again.
+        assert [target for _, target in rig.asked if "funding" in target] == ["/funding?since=5", "/funding?since=777"]
+
+
+async def test_what_the_stream_does_not_tell_in_full_is_read(autojump_clock):
+    async with running(saying((2, "reread"))) as rig:
+        await trio.sleep(5)
+        assert [at for at, kind in rig.kinds() if kind is Reconciled] == [0, 2]
+
+
+async def test_the_listen_key_is_extended_and_three_failures_end_the_connection(autojump_clock):
+    errors: list[tuple[float, str]] = []
+
+    def answer(target):
+        return ok(status=500) if target.startswith("/extend") and trio.current_time() > 150 else ok(b"listen")
+
+    async with running(saying(), answer=answer, keepalive_s=100.0, errors=errors) as rig:
+        await trio.sleep(265)
+        assert [at for at, target in rig.asked if "extend" in target] == [100, 200, 230, 260]
+        assert [at for at, _ in errors] == [260]
+
+
+@pytest.mark.parametrize("path", ["/key", "/snapshot0"])
+async def test_an_answer_that_is_nonsense_or_an_error_fails_the_run_honestly(autojump_clock, path):
+    for bad in (ok(b"nonsense"), ok(status=503)):
+        errors: list[tuple[float, str]] = []
+        served = iter([bad])
+
+        def answer(target, served=served):
+            return next(served, ok(b"listen")) if target.startswith(path) else ok(b"listen")
+
+        began = trio.current_time()
+        async with running(saying(), saying(), answer=answer, errors=errors) as rig:
+            await trio.sleep(15)
+            assert [at - began for at, _ in errors] == [0]
+            assert [kind for _, kind in rig.kinds()] == [FeedDown, *SNAPSHOT]
+
+
+async def test_the_age_limit_renews_without_a_failure(autojump_clock):
+    errors: list[tuple[float, str]] = []
+    async with running(saying(), saying(), saying(), max_connection_s=100.0, errors=errors) as rig:
+        await trio.sleep(250)
+        assert rig.ws.dials == [0, 100, 200]
+        assert errors == []
+
+
+async def test_cancelling_at_any_moment_leaks_nothing_and_loses_no_held_balance(autojump_clock):
+    for step in range(15):
+        async with running(saying((0.1, "balance 1"), (0.4, "reread")), delay_s=0.3):
+            await trio.sleep(step * 0.1)
