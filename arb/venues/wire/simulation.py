@@ -139,8 +139,8 @@ class Simulation:
 
 
 def credentials_of(venue: str, seed: int) -> Credentials:
-    """The key of the simulated account: a function of venue and seed."""
-    words = stream(seed, f"credentials {venue}")
+    """The key of the simulated account, a function of seed and company: one Binance key serves spot and futures."""
+    words = stream(seed, f"credentials {venue.partition('_')[0]}")
     texts = ["".join(f"{words.word():016x}" for _ in range(4)) for _ in range(2)]
     return Credentials(key=texts[0], secret=texts[1])
 
