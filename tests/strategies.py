@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -57,10 +58,10 @@ def instrument(
     )
 
 
-def perpetual(name: InstrumentId = B_BTC, **rules: str) -> Instrument:
+def perpetual(name: InstrumentId = B_BTC, **rules: Any) -> Instrument:
     """A USD-M perpetual: tick 0.1, lot 0.001, minimum 100 USDT."""
     values = {"tick": "0.1", "lot": "0.001", "min_qty": "0.001", "min_notional": "100"} | rules
-    return instrument(name, kind=InstrumentKind.PERPETUAL, quote=USDT, **values)  # type: ignore[arg-type]
+    return instrument(name, kind=InstrumentKind.PERPETUAL, quote=USDT, **values)
 
 
 def pair(kind: PairKind = PairKind.SPOT_PERP, directions: frozenset[Direction] = frozenset({Direction.LONG_A})) -> Pair:
@@ -157,15 +158,15 @@ def position(
     )
 
 
-def headroom(**values: float | str) -> Headroom:
+def headroom(**values: Any) -> Headroom:
     """Room for 1e12 KRW and more than enough of everything."""
     room = Headroom(1e12, "max_position_krw", 1e12, 1e6, 1e9, 1e6, 2.0)
     return room._replace(**values)
 
 
-def rules(**values: object) -> SizingRules:
+def rules(**values: Any) -> SizingRules:
     """No collar, the whole depth, no minimum position."""
-    defaults: dict[str, object] = {
+    defaults: dict[str, Any] = {
         "depth_fraction": 1.0,
         "collar_bps": 0.0,
         "max_tick_bps": 5.0,
@@ -173,12 +174,12 @@ def rules(**values: object) -> SizingRules:
         "exit_price_shock": 0.3,
         "is_bnb_covering": False,
     }
-    return SizingRules(**(defaults | values))  # type: ignore[arg-type]
+    return SizingRules(**(defaults | values))
 
 
-def convergence_params(**values: object) -> ConvergenceParams:
+def convergence_params(**values: Any) -> ConvergenceParams:
     """The defaults of the first live weeks."""
-    defaults: dict[str, object] = {
+    defaults: dict[str, Any] = {
         "min_profit_bps": 12.0,
         "fair_bps": None,
         "fair_window_s": 14400.0,
@@ -201,7 +202,7 @@ def convergence_params(**values: object) -> ConvergenceParams:
         "funding_guard_bps": 1.0,
         "funding_max_age_s": 3600.0,
     }
-    return ConvergenceParams(**(defaults | values))  # type: ignore[arg-type]
+    return ConvergenceParams(**(defaults | values))
 
 
 FX = fx_rates(PairKind.SPOT_PERP, FxHedge.TREASURY, 1450.0, 1451.0, 0.0005)

@@ -1,8 +1,8 @@
 """Fees, FX and funding turned into basis points: the arithmetic of an edge.
 
-Owns: which FX applies to which pair, both edges, what a round trip costs, funding to come, the liquidation price, display premiums.
+Owns: which FX applies to which pair, both edges, the cost of a round trip, funding to come, liquidation, premiums.
 Never: money that is owed; everything here is compared, not booked.
-Units: prices A in KRW, B in USDT, both per base unit; FX in KRW per USDT; rates as fractions, results in bps of the A leg.
+Units: prices A in KRW, B in USDT, per base unit; FX in KRW per USDT; rates are fractions, results bps of the A leg.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Holdings:
         return sum((self.total(venue, asset) for venue in self.balances), _ZERO)
 
     def unexplained(self, venue: VenueId) -> tuple[tuple[AssetId, Decimal], ...]:
-        """Venue's word minus expectation, where they differ; an order or message in flight shows here until it lands."""
+        """Venue's word minus expectation, where they differ; a message in flight shows here until it lands."""
         found = []
         for asset in sorted(self.balances.get(venue, {}).keys() | self._tallied(venue)):
             tally = self.tallies.get(f"{venue}/{asset}", AssetTally(opening=_ZERO))

@@ -1,8 +1,8 @@
 """The books: pair positions, what they earned, what is left over.
 
-Owns: open positions, the last closed ones, realised totals, the residual ledger, and which executions were already booked.
+Owns: open positions, realised totals, the residual ledger, and which executions were already booked.
 Never: judges or marks by itself; prices, FX and time come with the call.
-Units: amounts Decimal in the asset named; times monotonic `_ns`, `wall_ns` UTC; days are counted in UTC + `day_offset_ns`.
+Units: amounts Decimal in the asset named; times monotonic `_ns`, `wall_ns` UTC; days count in UTC + `day_offset_ns`.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Ledger:
         return flows
 
     def close_position(self, pair: PairId, *, fx_mid: Decimal, at_ns: int, wall_ns: int, reason: str) -> ClosedPosition:
-        """End a position: what is left of a leg goes to the residual ledger at its last fill price, the rest is the result."""
+        """End a position: what is left of a leg goes to the residual ledger at its last fill price."""
         position = self.positions.pop(pair)
         residuals = self._residuals_of(position, at_ns)
         flows = tuple(_left_over(residual, fx_mid, at_ns) for residual in residuals)

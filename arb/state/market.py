@@ -4,8 +4,8 @@ Owns: newest book per instrument, liveness of every connection, funding rates, r
 Never: walks a book or judges an edge.
 Units: times monotonic `_ns` of this run; `wall_ns`, `venue_ns` UTC; prices floats in the instrument's quote.
 
-A book is *as of* the newest frame on its connection minus the measured latency, while it is itself younger than `max_quiet_s`
-and the connection younger than `max_conn_silence_ms`. Every freshness clock starts at never.
+A book is *as of* the newest frame on its connection minus the measured latency, while it is itself younger than
+`max_quiet_s` and the connection younger than `max_conn_silence_ms`. Every freshness clock starts at never.
 Invariant (I8): nothing is called fresh that is older than its limit (tests/state/test_market.py).
 """
 

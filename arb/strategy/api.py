@@ -119,7 +119,7 @@ class Strategy(Protocol[S, P]):
         """The own state of a pair never looked at."""
 
     def missed_by_bps(self, top: TopQuote, own: S, params: P) -> float:
-        """A cheap bound for a flat, idle pair: above 0 nothing is to be done (by so much) and `decide` may be left out."""
+        """A bound for a flat, idle pair: above 0 nothing is to be done (by so much) and `decide` may be left out."""
 
     def decide(self, view: PairView, own: S, params: P) -> tuple[S, Answer]:
         """The new own state and the answer."""

@@ -10,37 +10,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-import attrs
-
-from arb.domain.costs import FxRates, close_bps, open_bps
-from arb.domain.depth import Depth, walk
-from arb.domain.fees import FeeAsset, FeeSchedule
+from arb.domain.costs import FxRates
+from arb.domain.depth import walk
+from arb.domain.fees import FeeAsset
 from arb.domain.headroom import Headroom
-from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.instrument import InstrumentKind
 from arb.domain.intent import LegPlan
 from arb.domain.money import EXACT, ceil_to_step, common_step, decimal_of, floor_to_lot, floor_to_step
 from arb.domain.order import Side
 from arb.domain.pair import Direction
 from arb.domain.pricing import limit_price, tick_bps
+from arb.strategy.reach import SizedLeg, SizingRules, reach_of
 
-_INFINITE = float("inf")
+__all__ = ["Sized", "SizedLeg", "SizingRules", "locked_quote", "plan_exit", "planned_qty", "size_entry"]
+
 _ZERO = Decimal(0)
 _ONE = Decimal(1)
-
-
-@attrs.frozen(kw_only=True)
-class SizingRules:
-    """What bounds the size of one pair's orders; filled by the engine from `[execution]` and `[risk]`."""
-
-    depth_fraction: float
-    """Of each level's size that we may take, 0–1."""
-    collar_bps: float
-    max_tick_bps: float
-    min_position_krw: Decimal
-    exit_price_shock: float
-    """The exit of the same quantity must still be orderable after prices fell by this fraction."""
-    is_bnb_covering: bool
-    """The BNB balance covers the fees of the coming trades: a spot buy on B needs no extra quantity for its fee."""
 
 
 class Sized(NamedTuple):
@@ -52,43 +37,6 @@ class Sized(NamedTuple):
     """Base units, 0 when refused."""
     a: LegPlan | None
     b: LegPlan | None
-
-
-@attrs.frozen(kw_only=True)
-class SizedLeg:
-    """One side of a size: the instrument, its book and which way it is traded."""
-
-    instrument: Instrument
-    depth: Depth
-    fees: FeeSchedule
-    side: Side
-    multiplier: Decimal
-    """Base units per contract unit."""
-    reference: float
-    """What the venue's price band hangs on (mark or mid), instrument terms."""
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        """The levels that our order would take."""
-        return self.depth.asks if self.side is Side.BUY else self.depth.bids
-
-    @property
-    def opposite_levels(self) -> tuple[float, ...]:
-        """The levels that undoing it would take."""
-        return self.depth.bids if self.side is Side.BUY else self.depth.asks
-
-    @property
-    def lot(self) -> Decimal:
-        """Quantity step in base units."""
-        return EXACT.multiply(self.instrument.lot, self.multiplier)
-
-
-class Reach(NamedTuple):
-    """How far an edge and the limits let us walk both books together."""
-
-    qty: float
-    bound: str
-    """What stopped the walk: `edge`, `depth`, a limit's name, `balance_a`, `balance_b`, `max_qty`."""
 
 
 def size_entry(
@@ -109,7 +57,7 @@ def size_entry(
     for leg, name in ((a, "tick_a"), (b, "tick_b")):
         if not leg.levels or tick_bps(leg.instrument, decimal_of(leg.levels[0])) > rules.max_tick_bps:
             return _refused(name if leg.levels else "depth")
-    reach = _reach(
+    reach = reach_of(
         a, b, direction=direction, fx=fx, headroom=headroom, rules=rules, floor_bps=floor_bps, cap_qty=cap_qty
     )
     step = common_step(a.lot, b.lot)
@@ -140,13 +88,18 @@ def plan_exit(a: SizedLeg, b: SizedLeg, *, qty_a: Decimal, qty_b: Decimal, rules
     if share < 1.0 - 1e-9:
         common = common_step(a.lot, b.lot)
         qty_a = qty_b = floor_to_lot(share * float(min(qty_a, qty_b)), common)
-    want_a = floor_to_step(qty_a, a.instrument.lot)
-    want_b = floor_to_step(qty_b / b.multiplier, b.instrument.lot)
+    want_a = _closing_qty(a, qty_a, rules)
+    want_b = _closing_qty(b, qty_b, rules)
     if want_a <= 0 or want_b <= 0:
         return _refused("depth" if share < 1.0 else "lot")
-    return _two_plans(
-        a, want_a, b, want_b, min(want_a, EXACT.multiply(want_b, b.multiplier)), rules, depth_fraction=1.0
-    )
+    return _two_plans(a, want_a, b, want_b, min(qty_a, qty_b), rules, is_closing=True)
+
+
+def _closing_qty(leg: SizedLeg, qty: Decimal, rules: SizingRules) -> Decimal:
+    """Contract units that close `qty` base units: never more, but where a spot buy loses its fee in base."""
+    if leg.side is Side.BUY and leg.instrument.kind is InstrumentKind.SPOT:
+        return planned_qty(leg, qty, is_bnb_covering=rules.is_bnb_covering)
+    return floor_to_step(qty / leg.multiplier, leg.instrument.lot)
 
 
 def planned_qty(leg: SizedLeg, qty: Decimal, *, is_bnb_covering: bool) -> Decimal:
@@ -163,88 +116,10 @@ def locked_quote(qty: Decimal, price: Decimal, fee_rate: Decimal) -> Decimal:
     return EXACT.multiply(EXACT.multiply(qty, price), _ONE + fee_rate)
 
 
-def _reach(
-    a: SizedLeg,
-    b: SizedLeg,
-    *,
-    direction: Direction,
-    fx: FxRates,
-    headroom: Headroom,
-    rules: SizingRules,
-    floor_bps: float,
-    cap_qty: float,
-) -> Reach:
-    levels_a, levels_b, unit = a.levels, b.levels, float(b.multiplier)
-    fraction, i, j, used = rules.depth_fraction, 0, 0, 0.0
-    left_a, left_b = levels_a[1] * fraction, levels_b[1] * fraction * unit
-    while True:
-        price_a, price_b = levels_a[i], levels_b[j] / unit
-        if _edge_bps(direction, price_a, price_b, fx) < floor_bps:
-            return Reach(used, "edge")
-        allowed, bound = _allowed(a, b, price_a, price_b, headroom, rules)
-        if cap_qty < allowed:
-            allowed, bound = cap_qty, "depth"
-        step = min(left_a, left_b)
-        if used + step >= allowed:
-            return Reach(max(used, allowed), bound)
-        used, left_a, left_b = used + step, left_a - step, left_b - step
-        if left_a <= 0.0:
-            i += 2
-            if i >= len(levels_a):
-                return Reach(used, "depth")
-            left_a = levels_a[i + 1] * fraction
-        if left_b <= 0.0:
-            j += 2
-            if j >= len(levels_b):
-                return Reach(used, "depth")
-            left_b = levels_b[j + 1] * fraction * unit
-
-
-def _edge_bps(direction: Direction, price_a: float, price_b: float, fx: FxRates) -> float:
-    if direction is Direction.LONG_A:
-        return open_bps(price_b, price_a, fx.sell_b)
-    return close_bps(price_a, price_b, fx.buy_b)
-
-
-def _allowed(
-    a: SizedLeg, b: SizedLeg, price_a: float, price_b: float, headroom: Headroom, rules: SizingRules
-) -> tuple[float, str]:
-    """The largest quantity that limits and balances hold at these prices, and the name of the tightest."""
-    collar = 1 + rules.collar_bps * 1e-4
-    limit_a = price_a * collar if a.side is Side.BUY else price_a
-    candidates = (
-        (headroom.notional_krw / limit_a, headroom.limit),
-        (_balance_qty(a, limit_a, headroom.quote_a_krw, headroom.base_a_qty, 1.0), "balance_a"),
-        (
-            _balance_qty(b, price_b * collar, headroom.quote_b_usdt, headroom.base_b_qty, headroom.leverage_b),
-            "balance_b",
-        ),
-        (_max_qty(a, limit_a), "max_qty_a"),
-        (_max_qty(b, price_b * collar), "max_qty_b"),
-    )
-    return min(candidates)
-
-
-def _balance_qty(leg: SizedLeg, price: float, quote: float, base: float, leverage: float) -> float:
-    fee = float(leg.fees.taker_rate)
-    if leg.instrument.kind is InstrumentKind.PERPETUAL:
-        return quote / (price * (1 / leverage + fee))
-    if leg.side is Side.SELL:
-        return base
-    return quote / (price * (1 + fee)) * (1 - fee if leg.fees.fee_asset is not FeeAsset.QUOTE else 1.0)
-
-
-def _max_qty(leg: SizedLeg, price: float) -> float:
-    rules = leg.instrument
-    by_qty = float(rules.max_qty * leg.multiplier) if rules.max_qty is not None else _INFINITE
-    by_notional = float(rules.max_notional) / price if rules.max_notional is not None else _INFINITE
-    return min(by_qty, by_notional)
-
-
 def _plan_entry(a: SizedLeg, b: SizedLeg, qty: Decimal, rules: SizingRules) -> Sized:
     want_a = planned_qty(a, qty, is_bnb_covering=rules.is_bnb_covering)
     want_b = planned_qty(b, qty, is_bnb_covering=rules.is_bnb_covering)
-    sized = _two_plans(a, want_a, b, want_b, qty, rules, depth_fraction=rules.depth_fraction)
+    sized = _two_plans(a, want_a, b, want_b, qty, rules, is_closing=False)
     if sized.a is None or sized.b is None:
         return sized
     if EXACT.multiply(qty, sized.a.limit_price) < rules.min_position_krw:
@@ -265,28 +140,30 @@ def _two_plans(
     qty: Decimal,
     rules: SizingRules,
     *,
-    depth_fraction: float,
+    is_closing: bool,
 ) -> Sized:
     plans = []
     for leg, want, suffix in ((a, want_a, "_a"), (b, want_b, "_b")):
-        plan, refusal = _plan(leg, want, decimal_of(rules.collar_bps), depth_fraction)
+        plan, refusal = _plan(leg, want, rules, is_closing)
         if plan is None:
             return _refused(refusal + suffix)
         plans.append(plan)
     return Sized("", qty, plans[0], plans[1])
 
 
-def _plan(leg: SizedLeg, qty: Decimal, collar_bps: Decimal, depth_fraction: float) -> tuple[LegPlan | None, str]:
-    found = walk(leg.levels, float(qty), depth_fraction)
+def _plan(leg: SizedLeg, qty: Decimal, sizing: SizingRules, is_closing: bool) -> tuple[LegPlan | None, str]:
+    """One order; closing takes the whole visible depth, and a contract may be closed below its minimum notional."""
+    found = walk(leg.levels, float(qty), 1.0 if is_closing else sizing.depth_fraction)
     if found.qty <= 0.0:
         return None, "depth"
-    priced = limit_price(leg.instrument, leg.side, decimal_of(found.last_price), collar_bps, decimal_of(leg.reference))
-    rules = leg.instrument
+    rules, last = leg.instrument, decimal_of(found.last_price)
+    priced = limit_price(rules, leg.side, last, decimal_of(sizing.collar_bps), decimal_of(leg.reference))
+    is_exempt = is_closing and rules.kind is InstrumentKind.PERPETUAL
     if not priced.reaches:
         return None, "price_band"
     if qty < rules.min_qty:
         return None, "min_qty"
-    if EXACT.multiply(qty, priced.price) < rules.min_notional:
+    if not is_exempt and EXACT.multiply(qty, priced.price) < rules.min_notional:
         return None, "min_notional"
     plan = LegPlan(
         instrument=rules.id, side=leg.side, qty=qty, limit_price=priced.price, expected_price=decimal_of(found.vwap)

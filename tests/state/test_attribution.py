@@ -126,7 +126,8 @@ def test_golden_round_trip_with_its_fx_hedged_per_trade() -> None:
         ledger.book_fill(hedge, usdt, make.tag("fx", price, purpose), fx_mid=D(fx_mid), fee=fee)
         if side is Side.SELL:
             position = ledger.position(make.BTC_PAIR)
-            assert position is not None and position.hedged_usdt == 10300
+            assert position is not None
+            assert position.hedged_usdt == 10300
     paid = FundingPaid(
         at_ns=0, instrument=make.B_BTC, income_id="f1", amount=D("1.034"), asset=make.USDT, rate=None, settled_ms=0
     )
@@ -138,7 +139,8 @@ def test_golden_round_trip_with_its_fx_hedged_per_trade() -> None:
 
     assert closed.krw.total == D("14086.64825")
     assert _bps(closed) == pytest.approx(9.4668, abs=5e-5)
-    assert closed.krw.unexplained == 0 and closed.position.hedged_usdt == 0
+    assert closed.krw.unexplained == 0
+    assert closed.position.hedged_usdt == 0
 
 
 def test_golden_mark_right_after_entry() -> None:

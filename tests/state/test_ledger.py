@@ -44,7 +44,8 @@ def test_a_fill_counts_once() -> None:
     booked(ledger, "1", "a", Side.BUY, "0.1", "148800000")
 
     assert ledger.position(make.BTC_PAIR) == before
-    assert before is not None and before.entry_a_krw == D("14880000.0")
+    assert before is not None
+    assert before.entry_a_krw == D("14880000.0")
 
 
 def test_a_fill_of_no_position_moves_balances_only() -> None:
@@ -53,7 +54,8 @@ def test_a_fill_of_no_position_moves_balances_only() -> None:
 
     flows = ledger.book_fill(fill, make.instrument(), None, fx_mid=D(1), fee=Fee(D(0), make.KRW))
 
-    assert flows == () and ledger.holdings.tallies["upbit/BTC"].closing == 1
+    assert flows == ()
+    assert ledger.holdings.tallies["upbit/BTC"].closing == 1
 
 
 def test_a_fee_without_a_value_is_an_error_not_a_zero() -> None:
@@ -76,7 +78,8 @@ def test_a_bnb_fee_is_valued_in_usdt_when_it_happens() -> None:
         fee_usdt_mid=D(600),
     )
 
-    assert flows is not None and (flows[1].asset, flows[1].amount) == (make.USDT, D("-6.00"))
+    assert flows is not None
+    assert (flows[1].asset, flows[1].amount) == (make.USDT, D("-6.00"))
 
 
 def test_golden_inventory_fill_with_its_fee_in_base_leaves_a_residue() -> None:
@@ -138,12 +141,13 @@ def test_funding_and_transfers_count_once() -> None:
     )
     moved = TransferSeen(at_ns=0, venue=VenueId("upbit"), transfer_id="1", amount=D(5), asset=make.KRW)
 
-    assert (
-        ledger.book_funding(paid, make.BTC_PAIR, D(1450)) and ledger.book_funding(paid, make.BTC_PAIR, D(1450)) is None
-    )
-    assert ledger.see_transfer(moved) and not ledger.see_transfer(moved)
+    assert ledger.book_funding(paid, make.BTC_PAIR, D(1450))
+    assert ledger.book_funding(paid, make.BTC_PAIR, D(1450)) is None
+    assert ledger.see_transfer(moved)
+    assert not ledger.see_transfer(moved)
     position = ledger.position(make.BTC_PAIR)
-    assert position is not None and position.funding_krw == 2175
+    assert position is not None
+    assert position.funding_krw == 2175
     assert ledger.holdings.tallies["upbit/KRW"].closing == 5
 
 
@@ -165,7 +169,7 @@ def test_the_day_turns_at_its_offset_and_only_forwards() -> None:
     assert ledger.totals.day_krw == -5
 
     ledger.roll_day(15 * HOUR_NS)
-    assert (ledger.totals.day, ledger.totals.day_krw, ledger.totals.realised_krw) == (1, 0, -5)
+    assert (ledger.totals.day, ledger.totals.day_krw, ledger.totals.realised_krw) == (1, D(0), D(-5))
     ledger.roll_day(14 * HOUR_NS + DAY_NS - DAY_NS)
     assert ledger.totals.day == 1
 
@@ -176,8 +180,9 @@ def test_totals_count_wins_streaks_peaks_and_drawdown() -> None:
         totals = totals.with_closed(D(krw), D(krw) / 1000, 60 * 10**9)
 
     assert (totals.trade_count, totals.win_count, totals.losing_streak) == (5, 1, 1)
-    assert totals.win_rate == pytest.approx(0.2) and totals.avg_duration_s == 60.0
-    assert (totals.peak_krw, totals.drawdown_krw(D(-5)), totals.drawdown_krw(D(70))) == (100, 65, 0)
+    assert totals.win_rate == pytest.approx(0.2)
+    assert totals.avg_duration_s == 60.0
+    assert (totals.peak_krw, totals.drawdown_krw(D(-5)), totals.drawdown_krw(D(70))) == (D(100), D(65), D(0))
 
 
 LEGS = st.sampled_from(["a", "b"])
@@ -199,7 +204,8 @@ def test_any_history_is_explained_to_the_last_digit(
         fill = make.fill(rules.id, str(index), side, qty, price)
         ledger.book_fill(fill, rules, make.tag(leg, price + 1), fx_mid=fx_mid, fee=fee)
     position = ledger.position(make.BTC_PAIR)
-    assert position is not None and position.booked_krw == sum(flow.krw for flow in position.flows)
+    assert position is not None
+    assert position.booked_krw == sum(flow.krw for flow in position.flows)
 
     closed = ledger.close_position(make.BTC_PAIR, fx_mid=fx_close, at_ns=1, wall_ns=1, reason="x")
 

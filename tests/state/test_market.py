@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,9 +34,9 @@ LIMITS = FreshnessLimits(
 )
 
 
-def image(at_ms: int = 0, **changes: object) -> Depth:
-    values: dict[str, object] = {"at_ns": at_ms * MS}
-    return make.depth(make.A_BTC, (100.0, 1.0), (101.0, 1.0), **(values | changes))  # type: ignore[arg-type]
+def image(at_ms: int = 0, **changes: Any) -> Depth:
+    values: dict[str, Any] = {"at_ns": at_ms * MS}
+    return make.depth(make.A_BTC, (100.0, 1.0), (101.0, 1.0), **(values | changes))
 
 
 def market(*depths: Depth) -> Market:
@@ -145,7 +146,9 @@ def test_older_images_are_ignored() -> None:
 
     assert not found.see_depth(DepthSeen(at_ns=20 * MS, depth=image(9)))
     book = found.book(make.A_BTC)
-    assert book is not None and book.depth.received_ns == 10 * MS and book.mid == 100.5
+    assert book is not None
+    assert book.depth.received_ns == 10 * MS
+    assert book.mid == 100.5
 
 
 def test_skew_counts_the_uncertainty_of_rest_and_fx_as_third() -> None:

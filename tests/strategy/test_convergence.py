@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from typing import Any
 
 import attrs
 import pytest
@@ -50,7 +51,7 @@ def view(
     bid_a: float = 148_080_000.0,
     bid_b: float = 103_000.0,
     books_ns: int | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> PairView:
     """A view with A cheap by 89 bps unless told otherwise, one tick of spread on both sides."""
     at_ns = now_ns if books_ns is None else books_ns
@@ -116,7 +117,8 @@ def watch(views: list[PairView], params: ConvergenceParams = FAIR) -> list[Answe
 def test_opens_when_the_expected_result_is_enough() -> None:
     answer = look(view())
 
-    assert answer.intent is not None and answer.look.refusal == ""
+    assert answer.intent is not None
+    assert answer.look.refusal == ""
     intent = answer.intent
     assert (intent.kind, intent.direction, intent.reason) == (IntentKind.ENTER, Direction.LONG_A, "edge")
     assert (intent.a.side, intent.b.side) == (Side.BUY, Side.SELL)
@@ -146,8 +148,8 @@ def test_a_round_trip_has_four_fees() -> None:
         ({"headroom": make.headroom(notional_krw=0.0, limit="max_total_krw")}, "max_total_krw"),
     ],
 )
-def test_every_refusal_has_its_name(changes: dict[str, object], refusal: str) -> None:
-    answer = look(view(**changes))  # type: ignore[arg-type]
+def test_every_refusal_has_its_name(changes: dict[str, Any], refusal: str) -> None:
+    answer = look(view(**changes))
 
     assert answer.intent is None
     assert answer.look.refusal == refusal
@@ -157,7 +159,8 @@ def test_an_edge_too_small_says_by_how_much() -> None:
     found = look(view(bid_a=149_000_000.0)).look
 
     assert found.refusal == "edge"
-    assert found.missed_by_bps == pytest.approx(FAIR.min_profit_bps - found.best_bps) and found.missed_by_bps > 0
+    assert found.missed_by_bps == pytest.approx(FAIR.min_profit_bps - found.best_bps)
+    assert found.missed_by_bps > 0
 
 
 def test_the_fair_level_needs_its_samples_and_is_their_median() -> None:
@@ -198,8 +201,8 @@ def test_cooldown_runs_from_the_last_busy_view_and_needs_a_newer_book() -> None:
     assert (early.look.refusal, same.look.refusal, late.look.refusal) == ("cooldown", "cooldown", "")
 
 
-def _held_views(count: int, step_ms: int, **changes: object) -> list[PairView]:
-    return [view(now_ns=100 * S + i * step_ms * MS, position=held(), **changes) for i in range(count)]  # type: ignore[arg-type]
+def _held_views(count: int, step_ms: int, **changes: Any) -> list[PairView]:
+    return [view(now_ns=100 * S + i * step_ms * MS, position=held(), **changes) for i in range(count)]
 
 
 WIDE = {"bid_a": 150_500_000.0, "bid_b": 103_000.0}
@@ -212,7 +215,8 @@ def test_an_exit_is_confirmed_by_time_and_new_books() -> None:
     fired = [answer.intent.reason if answer.intent else "" for answer in answers]
     assert fired == ["", "", "", "take_profit", "take_profit", "take_profit"]
     intent = answers[3].intent
-    assert intent is not None and intent.kind is IntentKind.EXIT
+    assert intent is not None
+    assert intent.kind is IntentKind.EXIT
     assert (intent.a.side, intent.b.side, intent.qty) == (Side.SELL, Side.BUY, D("0.1"))
 
 
@@ -251,17 +255,18 @@ def test_value_is_the_golden_mark_right_after_entry() -> None:
         ({"bid_a": 148_800_000.0, "position": held(opened_ns=-90_000 * S)}, {"take_profit_bps": 500.0}, "time_limit"),
     ],
 )
-def test_each_exit_rule_fires_by_its_name(changes: dict[str, object], params: dict[str, float], reason: str) -> None:
-    views = [view(now_ns=100 * S + i * 300 * MS, **({"position": held()} | changes)) for i in range(4)]  # type: ignore[arg-type]
+def test_each_exit_rule_fires_by_its_name(changes: dict[str, Any], params: dict[str, Any], reason: str) -> None:
+    views = [view(now_ns=100 * S + i * 300 * MS, **({"position": held()} | changes)) for i in range(4)]
 
     answer = watch(views, make.convergence_params(fair_bps=0.0, **params))[-1]
 
-    assert answer.intent is not None and answer.intent.reason == reason
+    assert answer.intent is not None
+    assert answer.intent.reason == reason
 
 
 def test_min_hold_restrains_profit_but_not_the_stop() -> None:
     young = held(opened_ns=95 * S)
-    profit = [view(now_ns=100 * S + i * 300 * MS, position=young, **WIDE) for i in range(5)]
+    profit = [view(now_ns=100 * S + i * 300 * MS, position=young, bid_a=WIDE["bid_a"]) for i in range(5)]
     loss = [view(now_ns=100 * S + i * 300 * MS, position=young, bid_a=147_000_000.0) for i in range(5)]
 
     assert watch(profit)[-1].intent is None
@@ -269,7 +274,7 @@ def test_min_hold_restrains_profit_but_not_the_stop() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"is_exit_tradable": False}, {"data_refusal": "silent_b"}])
-def test_no_exit_but_risk_without_venues_and_data(changes: dict[str, object]) -> None:
+def test_no_exit_but_risk_without_venues_and_data(changes: dict[str, Any]) -> None:
     views = _held_views(6, 300, **(WIDE | changes))
 
     assert all(answer.intent is None for answer in watch(views))

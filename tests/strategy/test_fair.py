@@ -12,7 +12,8 @@ from arb.strategy.convergence.fair import CHUNK, FairWindow
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.floats(-1e4, 1e4)), max_size=80), st.integers(1, 60))
 def test_median_of_the_window(steps: list[tuple[int, float]], width: int) -> None:
-    window, bucket, plain = FairWindow(), 0, []
+    plain: list[tuple[int, float]] = []
+    window, bucket = FairWindow(), 0
     for wait, value in steps:
         bucket += wait
         window = window.with_sample(bucket, value, bucket - width)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -39,7 +40,7 @@ def _size(
     floor_bps: float = 38.0,
     rules: SizingRules | None = None,
     cap_qty: float = INFINITE,
-    **room: float | str,
+    **room: Any,
 ) -> Sized:
     a, b = legs or _legs()
     return size_entry(
@@ -58,7 +59,8 @@ def test_golden_size() -> None:
     sized = _size()
 
     assert sized.qty == D("0.031")
-    assert sized.a is not None and sized.b is not None
+    assert sized.a is not None
+    assert sized.b is not None
     assert sized.a.expected_price == D("148800000")
     assert float(sized.b.expected_price) == pytest.approx(3192.89 / 0.031, rel=1e-12)
     assert (sized.a.limit_price, sized.b.limit_price) == (D("148800000"), D("102990"))
@@ -79,7 +81,7 @@ def test_quantity_is_usd_times_fx_over_the_price_of_a() -> None:
         ({"quote_b_usdt": 10.0}, "balance_b"),
     ],
 )
-def test_what_allows_nothing_is_named(room: dict[str, float | str], refusal: str) -> None:
+def test_what_allows_nothing_is_named(room: dict[str, Any], refusal: str) -> None:
     assert _size(**room).refusal == refusal
 
 
@@ -98,7 +100,7 @@ def test_minimums_are_named() -> None:
 
 
 def test_a_band_below_the_walk_is_refused() -> None:
-    banded = make.perpetual(band=("1.05", "0.99999"))  # type: ignore[arg-type]
+    banded = make.perpetual(band=("1.05", "0.99999"))
 
     assert _size(_legs(b_rules=banded)).refusal == "price_band_b"
 
@@ -110,7 +112,8 @@ def test_depth_fraction_leaves_the_rest_to_others() -> None:
 def test_collar_widens_the_limit_and_what_is_locked() -> None:
     sized = _size(rules=make.rules(collar_bps=3.0), quote_a_krw=4_615_107.0)
 
-    assert sized.a is not None and sized.b is not None
+    assert sized.a is not None
+    assert sized.b is not None
     assert (sized.qty, sized.a.limit_price) == (D("0.03"), D("148844000"))
     assert sized.b.limit_price == D("102959.2")
 
@@ -144,8 +147,11 @@ def test_an_exit_takes_the_whole_position_or_the_common_part_that_is_there() -> 
     whole = plan_exit(leg_a, leg_b, qty_a=D("0.05"), qty_b=D("0.05"), rules=rules)
     part = plan_exit(leg_a, leg_b, qty_a=D("0.1"), qty_b=D("0.1"), rules=rules)
 
-    assert whole.qty == D("0.05") and part.qty == D("0.08")
-    assert part.a is not None and part.b is not None and part.a.qty == part.b.qty == D("0.08")
+    assert whole.qty == D("0.05")
+    assert part.qty == D("0.08")
+    assert part.a is not None
+    assert part.b is not None
+    assert part.a.qty == part.b.qty == D("0.08")
 
 
 @given(st.data())
@@ -174,7 +180,8 @@ def test_no_limit_is_ever_passed(data: st.DataObject) -> None:
     assert bool(sized.refusal) == (sized.a is None) == (sized.qty == 0)
     if sized.a is None or sized.b is None:
         return
-    assert sized.qty % D("0.001") == 0 and float(sized.qty) <= cap
+    assert sized.qty % D("0.001") == 0
+    assert float(sized.qty) <= cap
     assert sized.a.qty == sized.b.qty == sized.qty
     assert sized.a.qty * sized.a.limit_price <= D(repr(notional))
     assert locked_quote(sized.a.qty, sized.a.limit_price, D("0.0005")) <= D(repr(krw))
@@ -182,3 +189,21 @@ def test_no_limit_is_ever_passed(data: st.DataObject) -> None:
     assert b_rules.max_qty is None or sized.b.qty <= b_rules.max_qty
     assert sized.b.qty * sized.b.limit_price * D("0.7") >= b_rules.min_notional
     assert float(sized.qty) <= sum(asks[1::2]) * fraction * (1 + 1e-9)
+
+
+def test_a_contract_is_closed_even_below_its_minimum_notional() -> None:
+    a = make.depth(make.A_BTC, (151_100_000.0, 1.0), (151_120_000.0, 1.0))
+    b = make.depth(make.B_BTC, (104_149.9, 1.0), (104_150.0, 1.0))
+    legs = [
+        SizedLeg(instrument=rules, depth=book, fees=make.fees(), side=side, multiplier=D(1), reference=book.mid)
+        for rules, book, side in (
+            (make.instrument(), a, Side.SELL),
+            (make.perpetual(min_notional="1000"), b, Side.BUY),
+        )
+    ]
+
+    assert plan_exit(legs[0], legs[1], qty_a=D("0.001"), qty_b=D("0.001"), rules=make.rules()).refusal == ""
+    assert (
+        plan_exit(legs[0], legs[1], qty_a=D("0.00001"), qty_b=D("0.001"), rules=make.rules()).refusal
+        == "min_notional_a"
+    )
