@@ -12,6 +12,7 @@ import attrs
 from arb.domain.effects import Alert, Cell, Effect, Publish, Record, Severity, Table
 from arb.domain.events import Level
 from arb.domain.ids import ClientOrderId, InstrumentId, PairId, RunId, VenueId
+from arb.domain.order import Fill
 from arb.domain.pair import Direction
 from arb.engine.config import EngineConfig, PairConfig
 from arb.execution.legs import LegPair
@@ -90,6 +91,8 @@ class Memory:
     incident_times: tuple[int, ...] = ()
     """Incidents of the last hour."""
     opened_count: int = 0
+    orphans: tuple[Fill, ...] = ()
+    """Executions that no order of ours answers to yet."""
     rest_ns: dict[InstrumentId, int] = attrs.field(factory=dict)
     """Newest REST image per instrument."""
     venue_up_ns: dict[VenueId, int] = attrs.field(factory=dict)

@@ -75,7 +75,7 @@ def plan(turn: Turn, pair: Pair, view: PairView, intent: Intent) -> bool:
         started_ns=now_ns,
         reason=intent.reason,
     )
-    purpose = Purpose.ENTRY if is_entry else Purpose.EXIT
+    purpose = Purpose.ENTRY if is_entry else Purpose.EMERGENCY if intent.reason == "risk" else Purpose.EXIT
     wishes = [_planned(turn, "a", intent.a, pair, purpose)]
     if legs.leg_order is LegOrder.SIMULTANEOUS:
         wishes.append(_planned(turn, "b", intent.b, pair, purpose))
@@ -101,7 +101,7 @@ def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) 
         price=plan.limit_price,
         expected_price=plan.expected_price,
         purpose=purpose,
-        is_closing=purpose is Purpose.EXIT,
+        is_closing=purpose is not Purpose.ENTRY,
         collar_bps=turn.config.execution.collar_bps + turn.config.execution.incident_caps_bps[-1],
         is_planned=True,
     )

@@ -108,7 +108,8 @@ def trading_state(intent: Intent, view: RiskView) -> Refusal | None:
         if view.is_draining:
             return waiting("draining")
         return waiting("trading_state") if view.state is not TradingState.ACTIVE else None
-    return waiting("trading_state") if view.state.value >= TradingState.HALTED.value else None
+    shut = TradingState.FROZEN if intent.reason == "risk" else TradingState.HALTED
+    return waiting("trading_state") if view.state.value >= shut.value else None
 
 
 def arming(intent: Intent, view: RiskView) -> Refusal | None:

@@ -1,0 +1,293 @@
+"""The keystone: one synchronous method, `step(event) -> effects`.
+
+Owns: the memory, the order of things within a step, and which pairs a market event concerns.
+Never: waits, reads a clock, opens anything.
+Units: times monotonic _ns; the journal's sequence is the number of the step, from 1.
+
+Invariant (I1): effects are a function of the configuration, the starting memory and the events (tests/engine/test_engine.py).
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import attrs
+
+from arb.domain.effects import Effect
+from arb.domain.events import (
+    ArmingSeen,
+    BalanceSeen,
+    ClockJumped,
+    Command,
+    DepthSeen,
+    Event,
+    FeedDown,
+    FeedSeen,
+    FeedUp,
+    FeesSeen,
+    FillSeen,
+    FundingPaid,
+    FundingRateSeen,
+    FxSeen,
+    HealthSeen,
+    InstrumentSeen,
+    OrderUpdated,
+    PositionSeen,
+    Reconciled,
+    RunStarted,
+    Tick,
+    TransferSeen,
+    VenueStatus,
+)
+from arb.domain.depth import DepthSource
+from arb.domain.ids import ClientOrderId, InstrumentId, PairId
+from arb.engine import folding, guards, rows, trading, working
+from arb.engine.config import EngineConfig, PairConfig
+from arb.engine.memory import NO_EFFECTS, Lane, Memory, Turn
+from arb.engine.view import rates_of
+from arb.execution.order_ids import run_digest
+from arb.state.fx import FxMarks
+from arb.state.ledger import Ledger
+from arb.state.market import FreshnessLimits, Market, MarketBook
+from arb.state.orders import OrderLine
+from arb.state.positions import PairPosition
+from arb.strategy import load_strategy
+from arb.strategy.api import Look, Strategy, TopQuote
+
+
+@attrs.frozen
+class EngineSnapshot:
+    """Everything an engine remembers; belongs to whoever holds it, the engine has a copy of its own."""
+
+    memory: Memory
+
+
+def new_memory(config: EngineConfig) -> Memory:
+    """Nothing known yet."""
+    risk = config.risk
+    limits = FreshnessLimits(
+        max_book_age_ms=risk.max_book_age_ms,
+        max_quiet_s=risk.max_quiet_s,
+        max_conn_silence_ms=risk.max_conn_silence_ms,
+        max_feed_lag_ms=risk.max_feed_lag_ms,
+        max_skew_ms=risk.max_skew_ms,
+    )
+    memory = Memory(market=Market(limits), fx=FxMarks(config.fx), ledger=Ledger(config.day_offset_ns))
+    for item in config.pairs:
+        memory.lanes[item.pair.id] = Lane(own=load_strategy(item.pair.strategy).initial())
+    return memory
+
+
+class Engine:
+    """The pure machine: remembers, decides, refuses and plans."""
+
+    def __init__(self, config: EngineConfig, memory: Memory | None = None) -> None:
+        self._config = config
+        self._memory = memory if memory is not None else new_memory(config)
+        self._strategies: dict[PairId, Strategy[Any, Any]] = {
+            item.pair.id: load_strategy(item.pair.strategy) for item in config.pairs
+        }
+        self._concerned: dict[InstrumentId, tuple[PairConfig, ...]] = {}
+        for item in config.pairs:
+            for instrument in (item.pair.a, item.pair.b):
+                self._concerned[instrument] = (*self._concerned.get(instrument, ()), item)
+
+    # --- the step
+
+    def step(self, event: Event) -> tuple[Effect, ...]:
+        """Fold one event and answer with what is to be done."""
+        memory = self._memory
+        memory.seq += 1
+        if event.at_ns > memory.now_ns:
+            memory.now_ns = event.at_ns
+        if type(event) is DepthSeen:
+            return self._depth(event)
+        turn = Turn(config=self._config, memory=memory)
+        before = (memory.causes.state, len(memory.causes.in_force))
+        self._fold(turn, event)
+        guards.tell_state(turn, before)
+        return tuple(turn.effects)
+
+    def _depth(self, event: DepthSeen) -> tuple[Effect, ...]:
+        memory, depth = self._memory, event.depth
+        if not memory.market.see_depth(event):
+            return NO_EFFECTS
+        instrument = depth.instrument
+        if depth.source is DepthSource.REST:
+            memory.rest_ns[instrument] = depth.received_ns
+        fx = self._config.fx
+        if instrument == fx.executable:
+            memory.fx.see_executable(depth)
+        elif instrument == fx.second:
+            memory.fx.see_second(depth)
+        turn: Turn | None = None
+        for item in self._concerned.get(instrument, ()):
+            if self._wants_look(item):
+                turn = turn or Turn(config=self._config, memory=memory)
+                self._look(turn, item)
+        return tuple(turn.effects) if turn is not None and turn.effects else NO_EFFECTS
+
+    def _wants_look(self, item: PairConfig) -> bool:
+        """The cheap half of a look: a pair that is flat and idle is left alone while best quotes miss the bar."""
+        memory, pair = self._memory, item.pair
+        lane = memory.lanes[pair.id]
+        if lane.legs:
+            return False
+        if pair.id in memory.ledger.positions:
+            return True
+        a, b = memory.market.books.get(pair.a), memory.market.books.get(pair.b)
+        if a is None or b is None or not a.is_usable or not b.is_usable or memory.fx.mid <= 0:
+            return False
+        return self._strategies[pair.id].missed_by_bps(self._top(item, a, b), lane.own, item.params) <= 0
+
+    def _top(self, item: PairConfig, a: MarketBook, b: MarketBook) -> TopQuote:
+        rates = rates_of(self._memory, self._config, item.pair.kind)
+        (bid_a, ask_a), (bid_b, ask_b) = (a.depth.bids[0], a.depth.asks[0]), (b.depth.bids[0], b.depth.asks[0])
+        return TopQuote(self._memory.now_ns, bid_a, ask_a, bid_b, ask_b, float(item.pair.multiplier), rates)
+
+    def _look(self, turn: Turn, item: PairConfig) -> None:
+        trading.look(turn, item, self._strategies[item.pair.id])
+
+    def _fold(self, turn: Turn, event: Event) -> None:
+        memory = self._memory
+        match event:
+            case Tick():
+                self._tick(turn, event)
+            case OrderUpdated():
+                folding.update_seen(turn, event)
+            case FillSeen():
+                folding.fill_seen(turn, event.fill)
+            case BalanceSeen():
+                memory.ledger.see_balances(event)
+            case PositionSeen():
+                memory.ledger.see_contract(event)
+                guards.check_positions(turn)
+            case FundingPaid():
+                folding.funding_paid(turn, event)
+            case TransferSeen():
+                folding.transfer_seen(turn, event)
+            case Command():
+                guards.command(turn, event)
+            case _:
+                self._learn(turn, event)
+
+    def _learn(self, turn: Turn, event: Event) -> None:
+        """What changes beliefs and conditions only."""
+        memory = self._memory
+        match event:
+            case FeedSeen():
+                memory.market.see_feed(event)
+            case FundingRateSeen():
+                memory.market.see_funding(event)
+            case FxSeen():
+                memory.fx.see_bank(event)
+            case InstrumentSeen():
+                memory.market.see_instrument(event)
+                if event.instrument.id == self._config.fx.executable:
+                    memory.fx.tick = event.instrument.ticks.bands[0].tick
+            case FeesSeen():
+                memory.market.see_fees(event)
+            case FeedUp() | FeedDown():
+                guards.feed_changed(turn, event)
+            case VenueStatus():
+                guards.venue_seen(turn, event)
+            case ArmingSeen():
+                guards.arming_seen(turn, event)
+            case HealthSeen():
+                guards.health_seen(turn, event)
+            case Reconciled():
+                guards.reconciled(turn, event)
+            case RunStarted():
+                memory.run_id, memory.run_digest = event.run_id, run_digest(event.run_id)
+                memory.market.anchor(event.at_ns, event.wall_ns)
+                memory.is_started = True
+            case ClockJumped():
+                memory.market.jump(event)
+                memory.fx.jump(event.at_ns)
+
+    def _tick(self, turn: Turn, event: Tick) -> None:
+        """Time passed: timers, watches, one look at every pair, rows and topics."""
+        memory, config = self._memory, self._config
+        memory.market.anchor(event.at_ns, event.wall_ns)
+        memory.ledger.roll_day(turn.wall_ns())
+        working.work_all(turn)
+        if memory.orphans:
+            folding.match_orphans(turn)
+        if memory.now_ns - memory.position_check_ns >= config.execution.position_check_s * 1e9:
+            memory.position_check_ns = memory.now_ns
+            guards.check_positions(turn)
+        folding.watch_positions(turn)
+        guards.check_results(turn)
+        for item in self._by_edge():
+            lane = memory.lanes[item.pair.id]
+            if event.is_loop and not lane.legs:
+                self._look(turn, item)
+            trading.flush_refusals(turn, item.pair, lane)
+            trading.publish_pair(turn, item, lane)
+        self._sample(turn)
+
+    def _by_edge(self) -> list[PairConfig]:
+        """Pairs in the order of their expected edge, best first."""
+        lanes = self._memory.lanes
+
+        def edge(item: PairConfig) -> float:
+            known = lanes[item.pair.id].look
+            return known.best_bps if known is not None else float("-inf")
+
+        return sorted(self._config.pairs, key=edge, reverse=True)
+
+    def _sample(self, turn: Turn) -> None:
+        memory = self._memory
+        if memory.now_ns - memory.spreads_ns < self._config.spreads_every_s * 1e9:
+            return
+        memory.spreads_ns = memory.now_ns
+        for item in self._config.pairs:
+            rows.spread_row(turn, item.pair, memory.lanes[item.pair.id])
+        rows.fx_row(turn)
+        rows.portfolio(turn)
+
+    # --- questions
+
+    def is_settled(self) -> bool:
+        """No two-leg order unfinished and none of our orders open."""
+        return not self._memory.orders.unfinished and not any(lane.legs for lane in self._memory.lanes.values())
+
+    def open_orders(self) -> tuple[OrderLine, ...]:
+        """Orders not known to be finished."""
+        return self._memory.orders.working()
+
+    def open_positions(self) -> tuple[PairPosition, ...]:
+        """Open pair positions."""
+        return tuple(self._memory.ledger.positions.values())
+
+    def unbalanced(self) -> tuple[PairId, ...]:
+        """Pairs whose legs differ or whose two-leg order has not ended."""
+        memory = self._memory
+        naked = {pair for pair, item in memory.ledger.positions.items() if item.net_qty}
+        return tuple(pair for pair, lane in memory.lanes.items() if lane.legs or pair in naked)
+
+    def explain(self) -> dict[PairId, tuple[str, Look | None]]:
+        """Per pair: the refusal that lasts (empty: none) and the newest look."""
+        return {pair: (lane.refusal.partition("|")[2], lane.look) for pair, lane in self._memory.lanes.items()}
+
+    def owner_of(self, client_order_id: ClientOrderId) -> str | None:
+        """The two-leg order that an order belongs to."""
+        line = self._memory.orders.lines.get(client_order_id)
+        return line.owner if line is not None else None
+
+    @property
+    def memory(self) -> Memory:
+        """For reading only."""
+        return self._memory
+
+    # --- snapshot
+
+    def freeze(self) -> EngineSnapshot:
+        """A copy of everything; `thaw` continues from it with equal effects."""
+        return EngineSnapshot(deepcopy(self._memory))
+
+
+def thaw(config: EngineConfig, snapshot: EngineSnapshot) -> Engine:
+    """An engine that continues where the snapshot was taken."""
+    return Engine(config, deepcopy(snapshot.memory))

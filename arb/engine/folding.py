@@ -1,0 +1,240 @@
+"""Account events into memory: executions, balances, positions, funding; and foreign hands.
+
+Owns: which fee a fill carries, what belongs to which pair, and the watch over balanced positions.
+Never: sends an order by itself.
+Units: Decimal in the asset named; base units where a pair is meant.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from arb.domain.effects import Cell, Severity, Table
+from arb.domain.events import FundingPaid, OrderUpdated, TransferSeen
+from arb.domain.fees import Fee, FeeAsset
+from arb.domain.ids import AssetId, InstrumentId, TradeId, venue_of
+from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.intent import IntentKind
+from arb.domain.money import decimal_of
+from arb.domain.order import Fill, OrderUpdate, Purpose, Side
+from arb.domain.pair import Pair
+from arb.engine import rows
+from arb.engine.memory import Turn
+from arb.engine.view import fees_of, leg_instrument, mid_of
+from arb.engine.working import advance, order_updated
+from arb.execution.legs import LegPair, LegState
+from arb.execution.order_ids import is_ours
+from arb.execution.params import LegOrder
+from arb.risk.trading_state import Cause
+from arb.state.ledger import DAY_NS
+from arb.state.orders import OrderLine
+from arb.state.positions import FillTag, PairPosition
+
+ORPHAN_NS: Final = 5_000_000_000
+"""How long an execution may wait for the order it belongs to."""
+ZERO: Final = Decimal(0)
+
+
+def pair_of(turn: Turn, instrument: InstrumentId) -> Pair | None:
+    """The configured pair that trades an instrument."""
+    return next((item.pair for item in turn.config.pairs if instrument in (item.pair.a, item.pair.b)), None)
+
+
+def fill_seen(turn: Turn, fill: Fill) -> None:
+    """An execution: into its order, the books and the two-leg order; one that nothing explains waits a while."""
+    line = turn.memory.orders.find(fill)
+    if line is not None:
+        _book(turn, fill, line)
+    elif fill.client_order_id is not None and not is_ours(fill.client_order_id):
+        foreign_hands(turn, fill.instrument, f"fill {fill.trade_id}")
+    elif fill not in turn.memory.orphans:
+        turn.memory.orphans = (*turn.memory.orphans, fill)
+
+
+def match_orphans(turn: Turn) -> None:
+    """Try again; what stays unexplained was somebody else."""
+    memory = turn.memory
+    waiting, memory.orphans = memory.orphans, ()
+    for fill in waiting:
+        if memory.orders.find(fill) is None and memory.now_ns - fill.received_ns > ORPHAN_NS:
+            foreign_hands(turn, fill.instrument, f"fill {fill.trade_id}")
+        else:
+            fill_seen(turn, fill)
+
+
+def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
+    memory = turn.memory
+    if fill.trade_id in line.trades:
+        return
+    instrument, request = memory.market.instruments[fill.instrument], line.request
+    pair = turn.pair_config(request.pair).pair
+    multiplier = Decimal(1) if request.leg == "a" else pair.multiplier
+    fee, usdt_mid = _fee_of(turn, fill, instrument)
+    taken = fee.amount * multiplier if fee.asset == instrument.base else ZERO
+    after = memory.orders.fill(fill, taken, memory.now_ns)
+    if after is None:
+        return
+    tag = FillTag(
+        pair=request.pair, leg=request.leg, purpose=request.purpose, decision_price=request.expected_price,
+        multiplier=multiplier, base=instrument.base, quote=instrument.quote,
+    )  # fmt: skip
+    memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
+    legs = memory.legs.get(line.owner)
+    position = legs.position if legs is not None else line.owner
+    rows.fill_row(turn, fill, after, fee, position)
+    rows.order_row(turn, after, position)
+    if legs is not None and legs.is_open:
+        advance(turn, legs)
+    elif legs is not None:
+        repair(turn, pair, "late fill")
+
+
+def _fx_mid(turn: Turn) -> Decimal:
+    mark = turn.memory.fx.mark()
+    return mark.mid if mark is not None else Decimal(1)
+
+
+def _fee_of(turn: Turn, fill: Fill, instrument: Instrument) -> tuple[Fee, Decimal | None]:
+    """The venue's own fee; the schedule's where it told none or one that cannot be valued."""
+    known = fill.fee
+    if known is not None and known.asset in (instrument.quote, instrument.base, "KRW", "USDT"):
+        return known, None
+    if known is not None:
+        mid = mid_of(turn.memory, InstrumentId(f"{instrument.venue}:{known.asset}USDT"))
+        if mid > 0:
+            return known, decimal_of(mid)
+    fees = fees_of(turn.memory, turn.config, instrument.id)
+    if fees.fee_asset is FeeAsset.RECEIVED and fill.side is Side.BUY and instrument.kind is InstrumentKind.SPOT:
+        return Fee(fill.qty * fees.taker_rate, instrument.base), None
+    return Fee(fill.qty * fill.price * fees.taker_rate, instrument.quote), None
+
+
+def update_seen(turn: Turn, event: OrderUpdated) -> None:
+    """Something is known of an order; of one that is not ours on a traded instrument: foreign hands."""
+    update: OrderUpdate = event.update
+    if update.client_order_id not in turn.memory.orders.lines:
+        if not is_ours(update.client_order_id) and not update.state.is_final:
+            foreign_hands(turn, update.instrument, f"order {update.venue_order_id or update.client_order_id}")
+        return
+    order_updated(turn, event)
+    if turn.memory.orphans:
+        match_orphans(turn)
+
+
+def foreign_hands(turn: Turn, instrument: InstrumentId, what: str) -> None:
+    """Somebody else trades here: block the pair, reduce, tell a person."""
+    pair = pair_of(turn, instrument)
+    if pair is None:
+        return
+    lane = turn.memory.lanes[pair.id]
+    lane.blocked = lane.blocked or what
+    if turn.memory.causes.add(Cause.EXTERNAL_HANDS, pair.id, turn.memory.now_ns, what):
+        fields: dict[str, Cell] = {"pair": pair.id, "instrument": instrument, "what": what}
+        turn.alert(f"external/{pair.id}", Severity.ERROR, "an order that is not ours touched a traded instrument", fields)
+
+
+def funding_paid(turn: Turn, event: FundingPaid) -> None:
+    """Book a settlement once and write its row."""
+    memory, pair = turn.memory, pair_of(turn, event.instrument)
+    flows = memory.ledger.book_funding(event, pair.id if pair is not None else None, _fx_mid(turn))
+    if flows is None:
+        return
+    if pair is not None:
+        day = turn.wall_ns() // DAY_NS
+        if day != memory.funding_day:
+            memory.funding_day, memory.funding_day_krw = day, {}
+        memory.funding_day_krw[pair.id] = memory.funding_day_krw.get(pair.id, 0.0) + float(flows[0].krw)
+    position = memory.ledger.position(pair.id) if pair is not None else None
+    row: dict[str, Cell] = {
+        "position": position.id if position is not None else None, "venue": venue_of(event.instrument),
+        "instrument": event.instrument, "amount": event.amount, "currency": event.asset, "rate": event.rate,
+        "time_ns": event.settled_ms * 1_000_000,
+    }  # fmt: skip
+    turn.record(Table.FUNDING, f"{event.instrument}|{event.income_id}", 0, pair.id if pair is not None else None, row)
+
+
+def transfer_seen(turn: Turn, event: TransferSeen) -> None:
+    """Book a transfer once and write its row."""
+    if turn.memory.ledger.see_transfer(event):
+        row: dict[str, Cell] = {
+            "venue": event.venue, "asset": event.asset, "amount": abs(event.amount), "fee": None,
+            "direction": "in" if event.amount > 0 else "out", "network": None, "time_ns": turn.wall_ns(),
+        }  # fmt: skip
+        turn.record(Table.TRANSFERS, f"{event.venue}|{event.transfer_id}", 0, None, row)
+
+
+def watch_positions(turn: Turn) -> None:
+    """Compare every balanced position with what the venues say; a difference that lasts makes the pair unbalanced."""
+    memory = turn.memory
+    for item in turn.config.pairs:
+        pair, lane = item.pair, memory.lanes[item.pair.id]
+        position = memory.ledger.position(pair.id)
+        differences = _differences(turn, pair, position) if position is not None and not lane.legs else ()
+        if position is None or not differences:
+            lane.mismatch_ns = None
+            continue
+        if lane.mismatch_ns is None:
+            lane.mismatch_ns = memory.now_ns
+        if memory.now_ns - lane.mismatch_ns >= turn.config.execution.unknown_grace_s * 1e9:
+            lane.mismatch_ns = None
+            for leg, contracts in differences:
+                _adjust(turn, pair, leg, contracts)
+            repair(turn, pair, "position differs from the venue's")
+
+
+def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[str, Decimal], ...]:
+    """Per leg, venue's quantity minus ours where it is off by a lot or more (spot: only what is missing), contract units."""
+    memory, found = turn.memory, []
+    for leg in ("a", "b"):
+        instrument = memory.market.instruments[leg_instrument(pair, leg)]
+        tally, scale = (position.a, Decimal(1)) if leg == "a" else (position.b, pair.multiplier)
+        own = tally.net_qty / scale
+        if instrument.kind is InstrumentKind.PERPETUAL:
+            if instrument.id in memory.ledger.holdings.contracts:
+                off = memory.ledger.contract_qty(instrument.id) - own
+                if abs(off) >= instrument.lot:
+                    found.append((leg, off))
+        elif own > 0 and instrument.venue in memory.ledger.holdings.balances:
+            off = memory.ledger.holdings.total(instrument.venue, instrument.base) - own
+            if off < 0 and -off * decimal_of(mid_of(memory, instrument.id)) >= max(instrument.min_notional, instrument.lot):
+                found.append((leg, off))
+    return tuple(found)
+
+
+def _adjust(turn: Turn, pair: Pair, leg: str, off: Decimal) -> None:
+    """Book what the venue did without us as an execution at the newest mid, free of fees."""
+    memory = turn.memory
+    instrument = memory.market.instruments[leg_instrument(pair, leg)]
+    side = Side.BUY if off > 0 else Side.SELL
+    price = decimal_of(mid_of(memory, instrument.id))
+    fill = Fill(
+        instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None, venue_order_id=None,
+        side=side, qty=abs(off), price=price, fee=None, liquidity=None, received_ns=memory.now_ns, venue_ns=None,
+    )  # fmt: skip
+    tag = FillTag(
+        pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=price,
+        multiplier=Decimal(1) if leg == "a" else pair.multiplier, base=instrument.base, quote=instrument.quote,
+    )  # fmt: skip
+    memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=Fee(ZERO, AssetId(instrument.quote)))
+
+
+def repair(turn: Turn, pair: Pair, why: str) -> None:
+    """Open a two-leg order over what stands, so that the imbalance is worked; nothing while one is in hand."""
+    memory, lane = turn.memory, turn.memory.lanes[pair.id]
+    position = memory.ledger.position(pair.id)
+    if lane.legs or position is None or not position.net_qty:
+        return
+    name = f"{memory.run_digest}-{memory.seq}-{pair.id}-repair"
+    legs = LegPair(
+        id=name, position=position.id, pair=pair.id, kind=IntentKind.ENTER, direction=position.direction,
+        leg_order=LegOrder.SIMULTANEOUS, intent=None, qty=abs(position.a.net_qty), started_ns=memory.now_ns,
+        offset_a=position.a.net_qty, offset_b=position.b.net_qty, reason=why,
+    )  # fmt: skip
+    memory.legs[name] = legs
+    lane.legs = name
+    legs.move(LegState.UNBALANCED, memory.now_ns)
+    memory.incident_times = (*memory.incident_times, memory.now_ns)
+    rows.incident_row(turn, legs, 0, "")
+    turn.alert(f"unbalanced/{name}", Severity.ERROR, f"a pair is unbalanced: {why}", {"pair": pair.id, "naked_qty": position.net_qty})
+    advance(turn, legs)
