@@ -6,7 +6,7 @@ Never: knows a venue's fields, decides a trade, or outlives its run.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
 
@@ -15,9 +15,11 @@ import trio
 
 from arb.cli.data_dir import DataDir
 from arb.cli.engine_config import engine_config, pair_strategies
-from arb.cli.schema import BankChoice, DataSource, Mode, Settings
+from arb.cli.schema import BankChoice, DataSource, Settings
+from arb.cli.observers import Observers
 from arb.cli.sight import ObservedInbox, Sight
-from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, wanted_instruments
+from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
+from arb.domain.depth import Depth
 from arb.domain.events import ArmingSeen, FeesSeen, FxSeen, InstrumentSeen, RunStarted, StorageSeen
 from arb.domain.ids import FeedId, RunId, VenueId
 from arb.engine import Engine
@@ -27,14 +29,12 @@ from arb.storage.csv import CsvStore
 from arb.storage.journal import SegmentJournal, Writer
 from arb.storage.worker import StoreWorker
 from arb.supervision.clock import AnchoredClock
-from arb.supervision.decision import LoopMeter
 from arb.supervision.dispatch import Dispatch
 from arb.supervision.inbox import Inbox
 from arb.supervision.restart import Backoff, BudgetSpent, RestartBudget, restart
 from arb.supervision.root import Drain, Named
 from arb.supervision.stopping import Stop, StopRequest
 from arb.telemetry.alerts import LogAlerts
-from arb.telemetry.tap import FeedTap
 from arb.venues.spec import StreamPlan
 from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.dial import split_url
@@ -63,6 +63,8 @@ class Surroundings:
     dialer: Dialer
     writer: Writer
     run_thread: ThreadRunner
+    run_last: ThreadRunner
+    """For the last call of all: may be abandoned when it hangs."""
     random: Random
     run_id: RunId
     build: str
@@ -75,22 +77,28 @@ class Assembly:
     settings: Settings
     data: DataDir
     around: Surroundings
-    sight: Sight
-    tap: FeedTap
-    inbox: Inbox
-    meter: LoopMeter
-    stop: StopRequest
-    urls: dict[VenueId, VenueUrls]
+    watching: Observers
+    inbox: Inbox = attrs.field(factory=Inbox)
+    stop: StopRequest = attrs.field(factory=StopRequest)
+    urls: dict[VenueId, VenueUrls] = attrs.field(factory=dict)
     """Where each venue is; the simulation fills it in mock mode."""
     access: dict[VenueId, VenueAccess] = attrs.field(factory=dict)
     gateways: dict[VenueId, OrderGateway] = attrs.field(factory=dict)
     orders: dict[VenueId, VenueOrders] = attrs.field(factory=dict)
+    on_depth: Callable[[Depth], None] | None = None
+    """Told every book the core has seen; local fills trade against them."""
     engine: Engine = attrs.field(init=False)
     drain: Drain = attrs.field(init=False)
     journal: SegmentJournal = attrs.field(init=False)
     store: StoreWorker = attrs.field(init=False)
     csv: CsvStore = attrs.field(init=False)
+    dispatch: Dispatch = attrs.field(init=False)
     sink: ObservedInbox = attrs.field(init=False)
+
+    @property
+    def sight(self) -> Sight:
+        """The observers' centre."""
+        return self.watching.sight
 
     def __attrs_post_init__(self) -> None:
         self.sink = ObservedInbox(self.inbox, self.sight)
@@ -102,11 +110,18 @@ class Assembly:
         )
         self.store = StoreWorker(self.csv, self.journal, self.around.run_thread, on_failure=self._store_failed, on_full=self._store_full)
 
+        self.dispatch = Dispatch(
+            journal=self.journal, gateways=self.gateways, store=self.store, alerts=LogAlerts(self.around.clock), publish=self.sight.publish,
+            halt=partial(self.stop.ask, Stop.CRITICAL),
+        )
+
     # --- services, in the order in which they come up ----------------------------------------------------------------
 
     async def serve_venues(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Reach every venue and learn its rules; started once all of them have answered."""
         wanted = wanted_instruments(self.settings)
+        for venue in wanted:
+            self.urls.setdefault(venue, real_urls(self.settings, venue))
         async with open_venues(wanted, self.urls, clock=self.around.clock, dialer=self.around.dialer, within_s=VENUES_WITHIN_S) as access:
             self.access.update(access)
             self._tell_beginning()
@@ -140,7 +155,7 @@ class Assembly:
             venues, clock=self.around.clock, sink=self.sink, seed=self.around.random.getrandbits(63), miss_probability=paper.miss_probability,
             depth_fraction=self.settings.execution.depth_fraction, start_krw=paper.start_krw, start_usdt=paper.start_usdt, leverage=self.settings.risk.leverage,
         )
-        self.inbox.watch_depths(local.on_depth)
+        self.on_depth = local.on_depth
         self.gateways.update({venue: local.gateway(venue) for venue in self.access})
         await local.run(task_status=task_status)
 
@@ -162,7 +177,7 @@ class Assembly:
             account = VenueAccount(
                 AccountParts(
                     venue=venue, feed=FeedId(f"{venue}/private/0"), protocols=partial(access.spec.account.account, credentials, instruments),
-                    instruments=instruments, ws_private_url=access.urls.ws_private, dialer=self.around.dialer, http=access.http, sink=self.sink, tap=self.tap,
+                    instruments=instruments, ws_private_url=access.urls.ws_private, dialer=self.around.dialer, http=access.http, sink=self.sink, tap=self.watching.tap,
                     clock=clock, stamp=access.stamp, heard=orders.heard, heartbeat=self._heartbeat(access), max_connection_s=_renewal(access),
                     funding_since_ms=clock.wall_ns() // 1_000_000,
                 )
@@ -205,7 +220,7 @@ class Assembly:
         venue = access.spec.venue
         parts = SourceParts(
             venue=venue, market=access.market, instruments=access.instruments, ws_url=access.urls.ws, dialer=self.around.dialer, http=access.http,
-            clock=self.around.clock, sink=self.sink, tap=self.tap, settings=self._source_settings(access),
+            clock=self.around.clock, sink=self.sink, tap=self.watching.tap, settings=self._source_settings(access),
         )
         tasks = []
         for index, plan in enumerate(access.market.streams(instruments, venue)):

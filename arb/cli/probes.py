@@ -67,7 +67,7 @@ class FeedAges:
 
 def make_probes(
     watchdog: WatchdogSection, process: SysMonitorSection, *, venues: tuple[VenueId, ...], ages: FeedAges, meter: LoopMeter, waiting_ms: Callable[[], float],
-    heartbeat: Heartbeat, safety: MinuteCount, errors: Mapping[VenueId, MinuteCount], sample: Callable[[], ProcessSample | None],
+    heartbeat: Heartbeat | None, safety: MinuteCount, errors: Mapping[VenueId, MinuteCount], sample: Callable[[], ProcessSample | None],
 ) -> tuple[Probe, ...]:  # fmt: skip
     """All inputs of engine.md, Watchdog, but those of stores that are not configured."""
     limit = watchdog
@@ -86,7 +86,8 @@ def make_probes(
         return Reading(name="decision loop latency", value=value, warn=limit.warn_loop_latency_ms, error=limit.max_loop_latency_ms, unit="ms")
 
     def stall() -> Reading:
-        return Reading(name="event loop stall", value=heartbeat.take_longest_s() * 1e3, warn=limit.max_stall_ms / 2, error=limit.max_stall_ms, unit="ms")
+        stall_s = 0.0 if heartbeat is None else heartbeat.take_longest_s()
+        return Reading(name="event loop stall", value=stall_s * 1e3, warn=limit.max_stall_ms / 2, error=limit.max_stall_ms, unit="ms")
 
     def refusals() -> Reading:
         most = limit.max_safety_rejections_per_minute

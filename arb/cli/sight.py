@@ -40,7 +40,7 @@ root: Final = logging.getLogger("arb.root")
 class Sight:
     """The observers of one run."""
 
-    def __init__(self, *, clock: Clock, console: Console, metrics: Metrics, board: HealthBoard, venues: tuple[VenueId, ...], wall_text: Callable[[], str]) -> None:
+    def __init__(self, *, clock: Clock, console: Console, metrics: Metrics, board: HealthBoard, venues: tuple[VenueId, ...]) -> None:
         self.view = StatusView()
         self.ages = FeedAges(clock)
         self.safety_count = MinuteCount(clock)
@@ -51,9 +51,10 @@ class Sight:
         self._console = console
         self._metrics = metrics
         self._clock = clock
-        self._wall_text = wall_text
+        self._began_ns = clock.monotonic_ns()
         self._ws_down: dict[str, set[FeedId]] = {venue: set() for venue in venues}
         self._state = ""
+        self._due_ns: int | None = None
 
     def publish(self, effect: Publish) -> None:
         """The core published."""
@@ -62,7 +63,7 @@ class Sight:
         values = dict(effect.values)
         match effect.topic.partition("/")[0]:
             case "trade":
-                trade_line(self._console, values, self._wall_text())
+                trade_line(self._console, values, time_of_day(self._clock.wall_ns()))
                 decisions.info("trade", extra=values)
             case "refusal":
                 if values.get("is_safety"):
@@ -147,6 +148,41 @@ class Sight:
         self.board.component("CSV", ComponentState.ERROR, detail)
         root.error("store_failed", extra={"detail": detail})
 
+    def uptime_s(self) -> float:
+        """Since the start of the run."""
+        return (self._clock.monotonic_ns() - self._began_ns) / 1e9
+
+    def summary(self) -> str:
+        """The run in one clause."""
+        portfolio = self.view.portfolio
+        closed, pnl = portfolio.get("num_trades", 0), float(portfolio.get("total_pnl_krw") or 0)
+        return f"{closed} closed, {portfolio.get('num_open_positions', 0)} open, PnL {pnl:+,.0f} KRW"
+
+    def bound(self, url: str) -> None:
+        """The HTTP server listens."""
+        self._console.print(f"  health  {url}/health   metrics  {url}/metrics", style="dim", soft_wrap=True)
+
+    def bank_answered(self, is_ok: bool) -> None:
+        """The source of the bank rate did or did not answer; it is for display and sanity only."""
+        self.board.component("BANK_FX", ComponentState.OK if is_ok else ComponentState.WARN)
+
+    def kept_house(self, compressed: tuple[str, ...], deleted: tuple[str, ...]) -> None:
+        """Old segments were compressed or deleted."""
+        if compressed or deleted:
+            root.info("journal_upkeep", extra={"compressed": len(compressed), "deleted": len(deleted)})
+
+    def loop_due(self) -> None:
+        """An evaluation is due now."""
+        self._due_ns = self._clock.monotonic_ns()
+
+    def turned(self) -> None:
+        """An evaluation is done."""
+        self._due_ns = None
+
+    def loop_waiting_ms(self) -> float:
+        """How long an evaluation that is due has been waiting; 0: none is."""
+        return 0.0 if self._due_ns is None else (self._clock.monotonic_ns() - self._due_ns) / 1e6
+
     def failed(self, task: str, error: BaseException) -> None:
         """A task failed for good."""
         root.error("task_failed", exc_info=error, extra={"task": task, "error": f"{type(error).__name__}: {error}"})
@@ -162,6 +198,12 @@ class Sight:
             logging.INFO if report.is_complete else logging.ERROR, "shutdown_step",
             extra={"step": report.name, "ms": round(report.elapsed_s * 1e3), **({"failure": report.failure} if report.failure else {})},
         )
+
+
+def time_of_day(wall_ns: int) -> str:
+    """UTC, to the second."""
+    seconds = wall_ns // 1_000_000_000 % 86_400
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}Z"
 
 
 class ObservedInbox:

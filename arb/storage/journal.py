@@ -87,6 +87,8 @@ class SegmentJournal:
         self._size = 0
         self._began_ns = 0
         self._pending: Event | None = None
+        self.path: Path | None = None
+        """The segment that is being written; None before the first."""
 
     @property
     def seq(self) -> int:
@@ -111,6 +113,7 @@ class SegmentJournal:
             wall_ns=wall_ns, monotonic_ns=monotonic_ns, snapshot=snapshot,
         )
         self._writer.open_segment(path)
+        self.path = path
         record = framed(b"H" + msgspec.msgpack.encode(header))
         self._writer.put(record, self._seq)
         self._size, self._began_ns = len(record), monotonic_ns

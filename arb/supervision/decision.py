@@ -8,13 +8,13 @@ Units: monotonic nanoseconds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Never, Protocol
 
 import attrs
 
 from arb.domain.effects import Effect
-from arb.domain.events import DepthSeen
+from arb.domain.events import DepthSeen, Event
 from arb.engine import Engine
 from arb.ports import Clock, Journal
 from arb.supervision.inbox import Inbox
@@ -69,8 +69,9 @@ class LoopMeter:
 
 
 async def decide(
-    engine: Engine, inbox: Inbox, journal: Journal, sink: EffectSink, clock: Clock, meter: LoopMeter, freeze: Callable[[Engine], bytes]
-) -> Never:
+    engine: Engine, inbox: Inbox, journal: Journal, sink: EffectSink, clock: Clock, meter: LoopMeter, *,
+    freeze: Callable[[Engine], bytes], after_turn: Callable[[Event], None],
+) -> Never:  # fmt: skip
     """Consume events until cancelled; a segment of the journal begins with the engine's state."""
     while True:
         event = await inbox.receive()
@@ -84,3 +85,14 @@ async def decide(
             sink.put(effect, seq)
         received_ns = event.depth.received_ns if isinstance(event, DepthSeen) else None
         meter.turn(began_ns, clock.monotonic_ns(), received_ns)
+        after_turn(event)
+
+
+def decide_rest(engine: Engine, events: Iterable[Event], journal: Journal, sink: EffectSink) -> None:
+    """Consume what is left after the loop has gone, in a plain loop: the same steps, the same journal."""
+    for event in events:
+        journal.append(event)
+        effects = engine.step(event)
+        seq = journal.append_effects(effects)
+        for effect in effects:
+            sink.put(effect, seq)

@@ -88,8 +88,8 @@ class Plan:
     drain_s: float
     services: Sequence[NamedService]
     """Started one after the other, each when the one before serves."""
-    trading: Sequence[Named]
-    """Started together once every service serves; the last is the decision loop."""
+    trading: Callable[[], Sequence[Named]]
+    """Asked for once every service serves, then started together; the last is the decision loop."""
     ending: Callable[[Reason], Sequence[ShutdownStep]]
     """Steps of the shutdown for a reason."""
     on_failure: Callable[[str, BaseException], None]
@@ -149,7 +149,7 @@ class _Started:
 async def _trade(plan: Plan) -> None:
     try:
         async with trio.open_nursery() as trading:
-            for task in plan.trading:
+            for task in plan.trading():
                 trading.start_soon(task.run, name=task.name)
             await _until_stopped(plan)
             trading.cancel_scope.cancel(reason=plan.stop.reason.text if plan.stop.reason else "")

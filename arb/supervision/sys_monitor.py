@@ -7,11 +7,15 @@ Units: percent of one core, bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Never
+from typing import Final, Never
 
 import attrs
 import psutil
 import trio
+
+
+SETTLE_S: Final = 5.0
+"""A CPU share over less than this says nothing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +43,8 @@ def sampler() -> Callable[[], ProcessSample]:
 
 
 async def monitor(sample: Callable[[], ProcessSample], interval_s: float, on_sample: Callable[[ProcessSample], None]) -> Never:
-    """Sample at once and then every `interval_s`."""
+    """Sample soon, once a share of CPU means something, and then every `interval_s`."""
+    await trio.sleep(min(SETTLE_S, interval_s))
     while True:
         on_sample(sample())
         await trio.sleep(interval_s)

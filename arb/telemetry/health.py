@@ -6,6 +6,7 @@ Never: checks anything itself; whoever knows tells.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
@@ -51,7 +52,7 @@ class HealthBoard:
         self._components: dict[str, tuple[ComponentState, str]] = {}
         self._level = Level.OK
         self._reasons: tuple[str, ...] = ()
-        self._trading: dict[str, object] = {"trading_state": "unknown", "causes": ""}
+        self._trading: Mapping[str, object] = {"trading_state": "unknown", "causes": ""}
         self._stopping: str | None = None
         self._ready = False
 
@@ -63,7 +64,7 @@ class HealthBoard:
         """The watchdog's verdict."""
         self._level, self._reasons = level, reasons
 
-    def trading(self, values: dict[str, object]) -> None:
+    def trading(self, values: Mapping[str, object]) -> None:
         """The engine's trading state and its causes."""
         self._trading = values
 

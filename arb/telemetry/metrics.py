@@ -31,10 +31,21 @@ prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # 
 class LoopTimes(Protocol):
     """Durations of recent turns of the decision loop, nanoseconds."""
 
-    last_ns: int
-    mean_ns: float
-    max_ns: int
-    min_ns: int
+    @property
+    def last_ns(self) -> int:
+        """Of the last turn."""
+
+    @property
+    def mean_ns(self) -> float:
+        """Over recent turns, as are the next two."""
+
+    @property
+    def max_ns(self) -> int:
+        """The longest."""
+
+    @property
+    def min_ns(self) -> int:
+        """The shortest."""
 
 
 class _Reconnects(Collector):

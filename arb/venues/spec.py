@@ -234,6 +234,7 @@ class StreamPlan:
     path: str
     """Appended to the venue's `ws_url`: path and query."""
     instruments: tuple[InstrumentId, ...]
+    """Those whose books it fills; may be none."""
     protocol: MarketProtocol
     ping_text: str | None = None
     """Application-level ping to send when idle; None: a WebSocket ping."""

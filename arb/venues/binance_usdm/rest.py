@@ -48,7 +48,7 @@ class UsdmMarket:
             public, market = FeedId(f"{feed_prefix}/public/{number}"), FeedId(f"{feed_prefix}/market/{number}")
             books = public_stream(public, part, lambda symbol: self.depth_request(symbol, SYNC_LEVELS))
             plans.append(_plan("/public", part, books))
-            plans.append(_plan("/market", part, market_stream(market, part)))
+            plans.append(_plan("/market", (), market_stream(market, part)))
         return tuple(plans)
 
     def instruments_requests(self, symbols: tuple[str, ...]) -> tuple[HttpRequest, ...]:

@@ -1,0 +1,33 @@
+"""Which program this is, and what this run is called.
+
+Owns: the build name (version and a digest of the sources) and run ids that sort by their start.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from pathlib import Path
+
+import arb
+from arb.domain.ids import RunId
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+
+
+def build_name() -> str:
+    """`0.1.0+3f9c…`: replay compares effects only under the same one."""
+    digest = blake2b(digest_size=6)
+    root = Path(arb.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return f"{arb.__version__}+{digest.hexdigest()}"
+
+
+def new_run_id(wall_ns: int) -> RunId:
+    """The start in microseconds, base 32, thirteen characters: later runs sort later, two runs never share one."""
+    value, letters = wall_ns // 1_000, []
+    for _ in range(13):
+        value, digit = divmod(value, 32)
+        letters.append(_DIGITS[digit])
+    return RunId("r" + "".join(reversed(letters)))

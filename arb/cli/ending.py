@@ -1,0 +1,95 @@
+"""The end of a run, step by step: what CRITICAL may still do, the sweep, the flush.
+
+Owns: the order of the steps and their limits; together they fit into `watchdog.exit_grace_s`.
+Never: trusts a state that is itself the cause of the end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import trio
+
+from arb.cli.assembly import Assembly
+from arb.domain.events import Event, HealthSeen, Level
+from arb.domain.order import OrderState
+from arb.supervision.decision import decide_rest
+from arb.supervision.shutdown import ShutdownStep
+from arb.supervision.stopping import Reason, Stop
+
+log = logging.getLogger("arb.root")
+EMERGENCY_S = 1.0
+FLUSH_S = 2.0
+CLOSE_S = 1.0
+
+
+def ending(parts: Assembly, reason: Reason) -> Sequence[ShutdownStep]:
+    """The steps for a reason: a graceful end has nothing to do in an emergency."""
+    sweep_s = parts.settings.execution.sweep_s
+    steps = [
+        ShutdownStep(name="sweep", limit_s=2 * sweep_s + 0.5, run=partial(_sweep, parts, sweep_s)),
+        ShutdownStep(name="decide the rest", limit_s=CLOSE_S, run=partial(_decide_rest, parts)),
+        ShutdownStep(name="write tables", limit_s=FLUSH_S, run=partial(_flush, parts)),
+        ShutdownStep(name="close journal", limit_s=CLOSE_S, run=partial(_close_journal, parts)),
+    ]
+    if reason.stop is Stop.CRITICAL:
+        steps.insert(0, ShutdownStep(name="emergency orders", limit_s=EMERGENCY_S, run=partial(_emergency, parts, reason)))
+    return steps
+
+
+async def _emergency(parts: Assembly, reason: Reason) -> None:
+    """Let the core answer CRITICAL: at most one bounded reduce-only order per unbalanced pair, then wait for its fate."""
+    event = HealthSeen(at_ns=parts.around.clock.monotonic_ns(), level=Level.CRITICAL, reasons=(reason.text,))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(parts.dispatch.release)
+        decide_rest(parts.engine, [*_left(parts), event], parts.journal, parts.dispatch)
+        with trio.move_on_after(EMERGENCY_S * 0.9):
+            while parts.engine.open_orders():
+                decide_rest(parts.engine, [await parts.inbox.receive()], parts.journal, parts.dispatch)
+        nursery.cancel_scope.cancel()
+
+
+async def _sweep(parts: Assembly, limit_s: float) -> None:
+    """Ask every venue for the answers still out, cancel by client id what is not known to have ended, and journal what they say."""
+    swept: list[Event] = []
+
+    async def one(orders: object) -> None:
+        swept.extend(await orders.sweep(limit_s))  # type: ignore[attr-defined]  # a VenueOrders
+
+    async with trio.open_nursery() as nursery:
+        for orders in parts.orders.values():
+            if orders.unfinished():
+                nursery.start_soon(one, orders)
+    decide_rest(parts.engine, swept, parts.journal, parts.dispatch)
+
+
+async def _decide_rest(parts: Assembly) -> None:
+    """Consume what arrived meanwhile, then say what stays open and whether anything is unbalanced."""
+    await trio.lowlevel.checkpoint()
+    decide_rest(parts.engine, _left(parts), parts.journal, parts.dispatch)
+    for position in parts.engine.open_positions():
+        log.warning("position_stays_open", extra={"pair": position.pair, "direction": position.direction.value, "position": position.id})
+    unbalanced = parts.engine.unbalanced()
+    unknown = [update for update in parts.engine.open_orders() if update.state in (OrderState.UNKNOWN, OrderState.SUBMITTED)]
+    if unbalanced or unknown:
+        words = "; ".join((*unbalanced, *(f"order {update.client_order_id} on {update.instrument} is {update.state.value}" for update in unknown)))
+        parts.stop.ask(Stop.UNBALANCED, f"not everything is balanced: {words}")
+        log.error("unbalanced_at_the_end", extra={"what": words})
+
+
+def _left(parts: Assembly) -> Iterator[Event]:
+    while (event := parts.inbox.receive_nowait()) is not None:
+        yield event
+
+
+async def _flush(parts: Assembly) -> None:
+    """Every row to its table, then the mark that says so."""
+    await parts.store.flush()
+    await parts.around.run_thread(partial(parts.csv.mark, parts.journal.seq))
+
+
+async def _close_journal(parts: Assembly) -> None:
+    """Write, sync and join the journal's thread; inside the step's limit even when the disk hangs."""
+    await parts.around.run_last(parts.journal.close)
