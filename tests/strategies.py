@@ -16,7 +16,8 @@ from arb.domain.ids import AssetId, FeedId, InstrumentId, PairId, TradeId
 from arb.domain.instrument import Instrument, InstrumentKind, single_tick
 from arb.domain.order import Fill, Liquidity, Purpose, Side
 from arb.domain.pair import Direction, Pair, PairKind
-from arb.state.positions import FillTag, PairPosition
+from arb.state.flows import FillTag
+from arb.state.positions import PairPosition
 from arb.strategy.convergence.params import ConvergenceParams
 from arb.strategy.sizing import SizingRules
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 import attrs
 
 from arb.domain.money import EXACT, booked, exact_sum
-from arb.state.positions import KRW, USDT, Flow, FlowKind
+from arb.state.flows import KRW, USDT, Flow, FlowKind
 
 _ONE = Decimal(1)
 

@@ -18,8 +18,8 @@ from arb.domain.depth import Depth
 from arb.domain.events import FxSeen
 from arb.domain.fx import FxParams
 from arb.domain.money import FxMark, decimal_of
+from arb.state.flows import KRW, USDT
 from arb.state.market import NEVER_NS
-from arb.state.positions import KRW, USDT
 
 _BUCKETS: Final = 10
 """The jump window is remembered as this many spans, each by its lowest and highest mid."""

@@ -20,22 +20,9 @@ from arb.domain.money import EXACT, exact_sum
 from arb.domain.order import Fill
 from arb.domain.pair import Direction
 from arb.state.attribution import Attribution, attribute
+from arb.state.flows import KRW, USDT, ZERO, FillTag, Flow, FlowKind, fill_flows, funding_flow
 from arb.state.holdings import Holdings
-from arb.state.positions import (
-    KRW,
-    USDT,
-    ZERO,
-    FillTag,
-    Flow,
-    FlowKind,
-    LegTally,
-    PairPosition,
-    exit_flows,
-    fill_flows,
-    funding_flow,
-    with_fill,
-    with_flows,
-)
+from arb.state.positions import LegTally, PairPosition, exit_flows, with_fill, with_flows
 from arb.state.totals import PnlTotals
 
 DAY_NS: Final = 86_400_000_000_000

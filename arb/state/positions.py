@@ -8,66 +8,16 @@ Units: quantities in base units; amounts signed, positive to us, in KRW or USDT 
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import Enum
-from typing import Final
 
 import attrs
 
-from arb.domain.errors import InvariantBroken
-from arb.domain.fees import Fee
-from arb.domain.ids import AssetId, PairId
-from arb.domain.instrument import Instrument
-from arb.domain.money import EXACT, booked, exact_sum
+from arb.domain.ids import PairId
+from arb.domain.money import EXACT, exact_sum
 from arb.domain.order import Fill, Purpose, Side
 from arb.domain.pair import Direction
+from arb.state.flows import KRW, USDT, ZERO, FillTag, Flow, FlowKind, flow_of
 
-KRW: Final = AssetId("KRW")
-USDT: Final = AssetId("USDT")
-ZERO: Final = Decimal(0)
-
-
-class FlowKind(Enum):
-    """What a flow is for; decides its column in the attribution."""
-
-    PRINCIPAL = "principal"
-    FEE = "fee"
-    FUNDING = "funding"
-
-
-@attrs.frozen(kw_only=True)
-class Flow:
-    """One amount that moved, with the FX mid stored beside it."""
-
-    kind: FlowKind
-    leg: str
-    """`a`, `b`, or `fx` for the per-trade hedge."""
-    asset: AssetId
-    """KRW or USDT; fees taken in other assets are valued in USDT when they happen."""
-    amount: Decimal
-    decided: Decimal
-    """The same flow at the decision price; equals `amount` for fees and funding."""
-    fx_mid: Decimal
-    at_ns: int
-
-    @property
-    def krw(self) -> Decimal:
-        """Booked in KRW, half-even at 1e-8."""
-        return _valued_krw(self.asset, self.amount, self.fx_mid)
-
-    @property
-    def usdt(self) -> Decimal:
-        """Booked in USDT, half-even at 1e-8."""
-        return _valued_usdt(self.asset, self.amount, self.fx_mid)
-
-    @property
-    def decided_krw(self) -> Decimal:
-        """The decision-price flow, booked in KRW."""
-        return _valued_krw(self.asset, self.decided, self.fx_mid)
-
-    @property
-    def decided_usdt(self) -> Decimal:
-        """The decision-price flow, booked in USDT."""
-        return _valued_usdt(self.asset, self.decided, self.fx_mid)
+__all__ = ["KRW", "USDT", "FillTag", "LegTally", "PairPosition", "exit_flows", "with_fill", "with_flows"]
 
 
 @attrs.frozen(kw_only=True)
@@ -98,19 +48,6 @@ class LegTally:
     def sold_price(self) -> Decimal:
         """Average price sold, 0 when none."""
         return self.sold_value / self.sold_qty if self.sold_qty else ZERO
-
-
-@attrs.frozen(kw_only=True)
-class FillTag:
-    """What the engine knows of a fill that the venue does not: whose it is and at which price it was decided."""
-
-    pair: PairId
-    leg: str
-    """`a`, `b` or `fx`."""
-    purpose: Purpose
-    decision_price: Decimal
-    multiplier: Decimal
-    """Base units per contract unit of the leg's instrument."""
 
 
 @attrs.frozen(kw_only=True)
@@ -170,35 +107,6 @@ class PairPosition:
         return EXACT.multiply(qty, entry)
 
 
-def fill_flows(
-    fill: Fill, instrument: Instrument, tag: FillTag, *, fx_mid: Decimal, fee: Fee, fee_usdt_mid: Decimal | None
-) -> tuple[Flow, ...]:
-    """What a fill moves: principal and fee (for the `fx` leg both currencies of the principal).
-
-    A fee taken in base is bought and never ours: it leaves the principal and stands as a fee at fill price.
-
-    Raises:
-        InvariantBroken: the fee is in an asset without a value in USDT.
-    """
-    taken = fee.amount if fee.asset == instrument.base else ZERO
-    qty = fill.qty - fill.side.sign * taken
-    sign = -fill.side.sign
-    amount = EXACT.multiply(sign * qty, fill.price)
-    decided = EXACT.multiply(sign * qty, tag.decision_price)
-    flows = [_flow(FlowKind.PRINCIPAL, tag.leg, instrument.quote, amount, decided, fx_mid, fill.received_ns)]
-    if instrument.base == USDT:
-        flows.append(_flow(FlowKind.PRINCIPAL, tag.leg, USDT, -sign * qty, -sign * qty, fx_mid, fill.received_ns))
-    asset, cost = _fee_value(fill, instrument, fee, fee_usdt_mid)
-    if cost:
-        flows.append(_flow(FlowKind.FEE, tag.leg, asset, -cost, -cost, fx_mid, fill.received_ns))
-    return tuple(flows)
-
-
-def funding_flow(amount: Decimal, fx_mid: Decimal, at_ns: int) -> Flow:
-    """A funding payment in USDT, positive when received."""
-    return _flow(FlowKind.FUNDING, "b", USDT, amount, amount, fx_mid, at_ns)
-
-
 def with_fill(
     position: PairPosition, fill: Fill, tag: FillTag, taken: Decimal, flows: tuple[Flow, ...]
 ) -> PairPosition:
@@ -248,26 +156,10 @@ def exit_flows(
         value = EXACT.multiply(tally.net_qty, price)
         fee = EXACT.multiply(abs(value), rate)
         if value:
-            flows.append(_flow(FlowKind.PRINCIPAL, leg, asset, value, value, fx_mid, at_ns))
+            flows.append(flow_of(FlowKind.PRINCIPAL, leg, asset, value, value, fx_mid, at_ns))
         if fee:
-            flows.append(_flow(FlowKind.FEE, leg, asset, -fee, -fee, fx_mid, at_ns))
+            flows.append(flow_of(FlowKind.FEE, leg, asset, -fee, -fee, fx_mid, at_ns))
     return tuple(flows)
-
-
-def _flow(
-    kind: FlowKind, leg: str, asset: AssetId, amount: Decimal, decided: Decimal, fx_mid: Decimal, at_ns: int
-) -> Flow:
-    return Flow(kind=kind, leg=leg, asset=asset, amount=amount, decided=decided, fx_mid=fx_mid, at_ns=at_ns)
-
-
-def _fee_value(fill: Fill, instrument: Instrument, fee: Fee, fee_usdt_mid: Decimal | None) -> tuple[AssetId, Decimal]:
-    if fee.asset == instrument.quote or fee.asset in (KRW, USDT):
-        return fee.asset, fee.amount
-    if fee.asset == instrument.base:
-        return instrument.quote, EXACT.multiply(fee.amount, fill.price)
-    if fee_usdt_mid is None:
-        raise InvariantBroken(f"fee of {fee.amount} {fee.asset} on {fill.instrument} has no value in USDT")
-    return USDT, EXACT.multiply(fee.amount, fee_usdt_mid)
 
 
 def _tallied(tally: LegTally, fill: Fill, tag: FillTag, taken: Decimal) -> LegTally:
@@ -286,11 +178,3 @@ def _tallied(tally: LegTally, fill: Fill, tag: FillTag, taken: Decimal) -> LegTa
     return attrs.evolve(
         tally, sold_qty=tally.sold_qty + qty, sold_value=tally.sold_value + value, fee_qty=fee_qty, last_price=last
     )
-
-
-def _valued_krw(asset: AssetId, amount: Decimal, fx_mid: Decimal) -> Decimal:
-    return booked(amount if asset == KRW else EXACT.multiply(amount, fx_mid))
-
-
-def _valued_usdt(asset: AssetId, amount: Decimal, fx_mid: Decimal) -> Decimal:
-    return booked(amount if asset == USDT else EXACT.divide(amount, fx_mid))

@@ -14,8 +14,8 @@ from arb.domain.fees import Fee
 from arb.domain.money import EXACT
 from arb.domain.order import Purpose, Side
 from arb.state.attribution import Attribution, attribute
+from arb.state.flows import Flow, FlowKind
 from arb.state.ledger import ClosedPosition, Ledger
-from arb.state.positions import Flow, FlowKind
 from tests import strategies as make
 
 D = Decimal
