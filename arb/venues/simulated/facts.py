@@ -118,7 +118,7 @@ class OrderView:
     """One order at one moment."""
 
     order_id: int
-    """From 1, per venue."""
+    """Per venue, without gaps; a later world begins higher."""
     account: str
     order: NewOrder
     state: OrderState

@@ -1,6 +1,6 @@
 """The facts of one exchange in order, until they are taken, and the numbers it gives out.
 
-Owns: ids of facts, orders and trades, each from 1 without gaps.
+Owns: ids of facts, from 1, and of orders and trades, from a start that no earlier run has reached; all without gaps.
 Never: grows without bound: facts nobody takes are dropped, oldest first, and counted.
 Units: times UTC nanoseconds.
 """

@@ -68,13 +68,16 @@ class Exchange:
         self.model = model
         self.instruments = {each.id: each for each in instruments}
         self.chance = chance
-        self.log = FactLog()
+        start_ms = start_ns // 1_000_000
+        self.log = FactLog(last_order_id=start_ms, last_trade_id=start_ms)
         self.books = {each.id: VenueBook(each, model.depth_fraction) for each in instruments}
         self.accounts = {}
         margin = MarginSettlement(model)
         self.settlement = margin if model.is_margined else SpotSettlement(model)
         interval_ns = model.funding_interval_s * NANOS
-        self.desk = PerpetualDesk(margin, self.log, self.instruments, (start_ns // interval_ns + 1) * interval_ns)
+        self.desk = PerpetualDesk(
+            margin, self.log, self.instruments, (start_ns // interval_ns + 1) * interval_ns, income_count=start_ms
+        )
         self.crossing = Crossing(
             instruments=self.instruments,
             books=self.books,

@@ -45,6 +45,7 @@ class PerpetualDesk:
     next_funding_ns: int
     marks: dict[InstrumentId, MarkChanged] = attrs.field(factory=dict)
     income_count: int = 0
+    """Number of the last booking; a later world begins higher."""
 
     def on_mark(self, instrument: InstrumentId, mark: Decimal, index: Decimal, rate: Decimal, now_ns: int) -> None:
         """A new mark price; positions are judged by `underwater` next."""

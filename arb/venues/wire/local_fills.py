@@ -4,9 +4,9 @@ Owns: one simulated exchange per venue, the newest book image of each instrument
 Never: talks to a venue, or answers otherwise than by events.
 Units: `at_ns` and job times monotonic; the exchanges live on UTC nanoseconds; latencies milliseconds.
 
-1. An order arrives half its sampled latency after it was sent, and meets the book of that moment; answers take the other half.
+1. An order arrives half its sampled latency after it was sent and meets the book of that moment; answers take the rest.
 2. What it takes is gone until the venue's next image, and at most `depth_fraction` of each level was there for it.
-3. Modelled: latency, misses, depth, fees, filters, balances, margin, funding and liquidation at the marks that are seen.
+3. Modelled: latency, misses, depth, fees, filters, balances, margin, funding and liquidation at the marks seen.
    Not modelled: the market's reaction, queues before resting orders, rate limits, venues that fail.
 """
 
@@ -26,19 +26,16 @@ from arb.domain.depth import Depth
 from arb.domain.effects import Cancel, Query, QueryAccount
 from arb.domain.events import (
     BalanceSeen,
-    Event,
-    FillSeen,
-    FundingPaid,
     FundingRateSeen,
     OrderUpdated,
     PositionSeen,
     Reconciled,
 )
 from arb.domain.fees import FeeSchedule
-from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueId, VenueOrderId, venue_of
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, VenueId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.money import decimal_of
-from arb.domain.order import ApprovedOrder, Fill, OrderRequest, OrderState, OrderUpdate, Position
+from arb.domain.order import ApprovedOrder, OrderRequest, OrderState, OrderUpdate
 from arb.ports import Clock, EventSink
 from arb.venues.simulated.chance import Chance, stream
 from arb.venues.simulated.facts import (
@@ -46,22 +43,17 @@ from arb.venues.simulated.facts import (
     Executed,
     Fact,
     FundingSettled,
-    Levels,
-    NewOrder,
     OrderChanged,
     OrderView,
     PositionChanged,
-    PositionView,
-    RefusalReason,
     Refused,
-    SelfTrade,
 )
 from arb.venues.simulated.matching import Exchange
 from arb.venues.simulated.models import BINANCE_USDM, MODELS, UPBIT, LatencyModel, VenueModel
+from arb.venues.wire.local_facts import event_of, levels_of, new_order, position_of, refusal_text, update_of
 
 _ACCOUNT: Final = "local"
 _WAITING: Final = 512
-_MILLION: Final = 1_000_000
 
 
 @attrs.frozen(kw_only=True)
@@ -227,25 +219,27 @@ class LocalFills:
         if exchange.model.is_margined:
             for instrument in exchange.instruments:
                 self._sink.put_account(
-                    PositionSeen(at_ns=at_ns, position=_position(exchange.position(_ACCOUNT, instrument)))
+                    PositionSeen(at_ns=at_ns, position=position_of(exchange.position(_ACCOUNT, instrument)))
                 )
-        opened = tuple(_update(view, at_ns) for view in exchange.open_orders(_ACCOUNT))
+        opened = tuple(update_of(view, at_ns) for view in exchange.open_orders(_ACCOUNT))
         self._sink.put_account(Reconciled(at_ns=at_ns, venue=venue, open_orders=opened))
 
     def _arrive(self, request: OrderRequest) -> None:
         desk = self._desks[request.venue]
         self._show(desk, request.instrument)
-        taken = desk.exchange.submit(_ACCOUNT, _new_order(request), self._clock.wall_ns())
+        taken = desk.exchange.submit(_ACCOUNT, new_order(request), self._clock.wall_ns())
         back_ns = self._way_back_ns(desk)
         if isinstance(taken, Refused):
-            self._later(back_ns, partial(self._refuse, request.client_order_id, request.instrument, _words(taken)))
+            self._later(
+                back_ns, partial(self._refuse, request.client_order_id, request.instrument, refusal_text(taken))
+            )
         self._tell(desk, back_ns)
 
     def _show(self, desk: VenueDesk, instrument: InstrumentId) -> None:
         depth = desk.images.pop(instrument, None)
         if depth is not None:
             usable = depth.is_two_sided and not depth.is_crossed
-            bids, asks = (_levels(depth.bids), _levels(depth.asks)) if usable else ((), ())
+            bids, asks = (levels_of(depth.bids), levels_of(depth.asks)) if usable else ((), ())
             desk.exchange.on_depth(instrument, bids, asks, self._clock.wall_ns())
 
     # --- the way back -----------------------------------------------------------------------------------------------
@@ -281,13 +275,13 @@ class LocalFills:
             )
             self._sink.put_account(OrderUpdated(at_ns=at_ns, update=update))
             return
-        self._sink.put_account(OrderUpdated(at_ns=at_ns, update=_update(found, at_ns)))
+        self._sink.put_account(OrderUpdated(at_ns=at_ns, update=update_of(found, at_ns)))
         for executed in desk.exchange.executions(_ACCOUNT, instrument):
             if executed.view.order_id == found.order_id:
                 self._put(desk, executed)
 
     def _put(self, desk: VenueDesk, fact: Fact) -> None:
-        event = _event(fact, desk.exchange.model.venue, self._clock.monotonic_ns())
+        event = event_of(fact, desk.exchange.model.venue, self._clock.monotonic_ns())
         if event is not None:
             self._sink.put_account(event)
 
@@ -326,95 +320,3 @@ def _model_like(local: LocalVenue) -> VenueModel:
     """The trading rules to follow: the venue's own where they are known, else those of its kind."""
     is_margined = any(each.kind is InstrumentKind.PERPETUAL for each in local.instruments)
     return MODELS.get(local.venue, BINANCE_USDM if is_margined else UPBIT)
-
-
-def _levels(flat: tuple[float, ...]) -> Levels:
-    numbers = [decimal_of(value) for value in flat]
-    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
-
-
-def _new_order(request: OrderRequest) -> NewOrder:
-    return NewOrder(
-        client_order_id=request.client_order_id,
-        instrument=request.instrument,
-        side=request.side,
-        order_type=request.order_type,
-        time_in_force=request.time_in_force,
-        qty=request.qty,
-        quote_qty=request.quote_qty,
-        price=request.price,
-        reduce_only=request.reduce_only,
-        self_trade=SelfTrade.CANCEL_TAKER,
-    )
-
-
-def _words(refused: Refused) -> str:
-    name = "insufficient_balance" if refused.reason is RefusalReason.INSUFFICIENT_MARGIN else refused.reason.value
-    return f"{name} {refused.detail}".rstrip()
-
-
-def _update(view: OrderView, at_ns: int) -> OrderUpdate:
-    return OrderUpdate(
-        client_order_id=ClientOrderId(view.order.client_order_id),
-        instrument=view.order.instrument,
-        state=view.state,
-        filled_qty=view.filled_qty,
-        avg_price=view.avg_price if view.filled_qty else None,
-        venue_order_id=VenueOrderId(str(view.order_id)),
-        reason="" if view.cause.value == "none" else view.cause.value,
-        received_ns=at_ns,
-        venue_ns=view.updated_ns,
-    )
-
-
-def _position(view: PositionView) -> Position:
-    return Position(
-        instrument=view.instrument,
-        qty=view.qty,
-        entry_price=view.entry_price,
-        mark_price=view.mark_price or None,
-        liquidation_price=view.liquidation_price or None,
-        leverage=Decimal(view.leverage),
-        is_isolated=view.is_isolated,
-    )
-
-
-def _event(fact: Fact, venue: VenueId, at_ns: int) -> Event | None:
-    match fact:
-        case OrderChanged():
-            return OrderUpdated(at_ns=at_ns, update=_update(fact.view, at_ns))
-        case Executed():
-            return FillSeen(at_ns=at_ns, fill=_fill(fact, at_ns))
-        case BalanceChanged():
-            return BalanceSeen(at_ns=at_ns, venue=venue, balances=fact.balances, is_full=False)
-        case PositionChanged():
-            return PositionSeen(at_ns=at_ns, position=_position(fact.position))
-        case FundingSettled():
-            return FundingPaid(
-                at_ns=at_ns,
-                instrument=fact.instrument,
-                income_id=str(fact.income_id),
-                amount=fact.amount,
-                asset=fact.asset,
-                rate=fact.rate,
-                settled_ms=fact.at_ns // _MILLION,
-            )
-        case _:
-            return None
-
-
-def _fill(fact: Executed, at_ns: int) -> Fill:
-    order = fact.view.order
-    return Fill(
-        instrument=order.instrument,
-        trade_id=TradeId(str(fact.trade_id)),
-        client_order_id=ClientOrderId(order.client_order_id),
-        venue_order_id=VenueOrderId(str(fact.view.order_id)),
-        side=order.side,
-        qty=fact.qty,
-        price=fact.price,
-        fee=fact.fee,
-        liquidity=fact.liquidity,
-        received_ns=at_ns,
-        venue_ns=fact.at_ns,
-    )

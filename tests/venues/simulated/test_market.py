@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal as D
 
 import attrs
@@ -68,7 +69,7 @@ def test_every_level_lies_on_tick_and_lot_and_books_are_never_crossed() -> None:
 def test_a_minute_holds_several_excursions_that_widen_and_narrow(seed: int, coin: str) -> None:
     found = premia(mids(market(seed), 600), coin)
     wide, narrow = [premium > 45.0 for premium in found], [premium < 6.0 for premium in found]
-    widenings = sum(1 for before, after in zip(wide, wide[1:], strict=False) if after and not before)
+    widenings = sum(1 for before, after in itertools.pairwise(wide) if after and not before)
     assert widenings >= 3
     assert sum(wide) >= 150, "plateaus are held for seconds"
     assert sum(narrow) > 250, "the median of the premium stays near fair"
@@ -118,7 +119,7 @@ def test_cadence_and_speed_are_apart() -> None:
     assert slow.next_due_ns() == START_NS + 60 * S
     quick = market(plan=MarketPlan(speed=10.0))
     narrow = premia(mids(quick, 600), "BTC")
-    assert sum(1 for a, b in zip(narrow, narrow[1:], strict=False) if a < 45.0 <= b) >= 30
+    assert sum(1 for a, b in itertools.pairwise(narrow) if a < 45.0 <= b) >= 30
 
 
 def test_fair_level_moves_the_whole_premium() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from typing import Any
 
 import attrs
 import pytest
@@ -78,7 +79,7 @@ def wish(
     price: str | None,
     force: TimeInForce = TimeInForce.IOC,
     kind: OrderType = OrderType.LIMIT,
-    **more: object,
+    **more: Any,
 ) -> NewOrder:
     order = NewOrder(
         client_order_id="",
@@ -129,7 +130,8 @@ def test_resting_bid_on_binance_spot_locks_only_the_principal_and_pays_the_fee_i
     assert (view.locked, view.locked_fee) == (D(10300), D(0))
     made.on_depth(SPOT_BTC, levels(("102990", "1")), levels(("102995", "0.04")), START_NS + 1)
     partly = made.find("me", order_id=view.order_id)
-    assert partly is not None and partly.filled_qty == D("0.04")
+    assert partly is not None
+    assert partly.filled_qty == D("0.04")
     assert partly.filled_quote == D("0.04") * 103000, "a resting order fills at its own price"
     assert held(made, "BTC") == (D("0.04") - D("0.00004"), D(0))
     assert held(made, "USDT") == (D(4700), D(6180))
@@ -172,7 +174,7 @@ def test_only_the_depth_fraction_of_a_level_can_be_taken() -> None:
 def test_fok_fills_whole_or_not_at_all() -> None:
     made = upbit()
     killed = submit(made, wish(KRW_BTC, Side.BUY, "0.09", "148850000", TimeInForce.FOK))
-    assert (killed.state, killed.cause, killed.filled_qty) == (OrderState.CANCELED, EndCause.FOK_KILLED, 0)
+    assert (killed.state, killed.cause, killed.filled_qty) == (OrderState.CANCELED, EndCause.FOK_KILLED, D(0))
     whole = submit(made, wish(KRW_BTC, Side.BUY, "0.08", "148850000", TimeInForce.FOK))
     assert (whole.state, whole.filled_qty) == (OrderState.FILLED, D("0.08"))
 
@@ -214,7 +216,7 @@ def test_best_buy_spends_its_total_at_the_best_price_only() -> None:
 def test_post_only_that_would_take_is_refused_on_binance_spot_and_ends_on_the_others() -> None:
     made = upbit()
     view = submit(made, wish(KRW_BTC, Side.BUY, "0.01", "148800000", TimeInForce.POST_ONLY))
-    assert (view.state, view.cause, view.filled_qty) == (OrderState.CANCELED, EndCause.WOULD_TAKE, 0)
+    assert (view.state, view.cause, view.filled_qty) == (OrderState.CANCELED, EndCause.WOULD_TAKE, D(0))
     rests = submit(made, wish(KRW_BTC, Side.BUY, "0.01", "148790000", TimeInForce.POST_ONLY))
     assert rests.state is OrderState.OPEN
     spot = exchange(BINANCE_SPOT, SPOT_BTC, USDT="15000")
@@ -272,7 +274,8 @@ def test_client_ids_are_unique_for_ever_on_upbit_and_among_open_orders_on_binanc
     other.cancel("me", resting.order_id, START_NS)
     again = submit(other, open_order)
     found = other.find("me", client_order_id="a")
-    assert found is not None and found.order_id == again.order_id
+    assert found is not None
+    assert found.order_id == again.order_id
 
 
 @pytest.mark.parametrize(
@@ -315,7 +318,8 @@ def test_scripted_disturbances_close_refuse_and_halve() -> None:
     made.disturb(Disturbance(shows_crossed=True))
     made.on_depth(KRW_BTC, levels(("148780000", "1")), levels(("148800000", "1")), START_NS)
     image = made.book(KRW_BTC)
-    assert image is not None and image.bids[0][0] > image.asks[0][0]
+    assert image is not None
+    assert image.bids[0][0] > image.asks[0][0]
 
 
 def test_a_miss_finds_the_best_level_gone() -> None:
@@ -394,9 +398,11 @@ def test_a_mark_beyond_the_liquidation_price_takes_position_and_margin() -> None
     assert made.position("me", PERP_BTC).qty == 0
     assert made.wallet("me") == D(15_000) - D("5.15") - D(5_150)
     ended = made.find("me", order_id=resting.order_id)
-    assert ended is not None and ended.cause is EndCause.LIQUIDATION
+    assert ended is not None
+    assert ended.cause is EndCause.LIQUIDATION
     forced = [fact.view.order.client_order_id for fact in made.take() if isinstance(fact, Executed)]
-    assert len(forced) == 1 and forced[0].startswith("autoclose-")
+    assert len(forced) == 1
+    assert forced[0].startswith("autoclose-")
 
 
 def test_deleveraging_takes_half_of_a_position_at_the_mark() -> None:

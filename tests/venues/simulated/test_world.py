@@ -62,7 +62,8 @@ def trade_both_legs(world: World, now_ns: int) -> None:
     world.advance_to(now_ns)
     ask = world.exchange("upbit").book(KRW_BTC)
     bid = world.exchange("binance_usdm").book(PERP_BTC)
-    assert ask is not None and bid is not None
+    assert ask is not None
+    assert bid is not None
     world.exchange("upbit").submit("me", order(KRW_BTC, Side.BUY, ask.asks[3][0]), now_ns)
     world.exchange("upbit").submit("me", order(KRW_BTC, Side.BUY, ask.bids[1][0], TimeInForce.GTC), now_ns)
     world.exchange("binance_usdm").submit("me", order(PERP_BTC, Side.SELL, bid.bids[3][0]), now_ns)
@@ -105,17 +106,20 @@ def test_scripts_close_a_venue_cross_its_books_and_take_positions() -> None:
     trade_both_legs(world, START_NS + 800_000_000)
     usdm, upbit = world.exchange("binance_usdm"), world.exchange("upbit")
     image = usdm.book(PERP_BTC)
-    assert image is not None and image.bids[0][0] > image.asks[0][0]
+    assert image is not None
+    assert image.bids[0][0] > image.asks[0][0]
     assert usdm.position("me", PERP_BTC).qty == D("-0.01")
     world.advance_to(START_NS + 1_100_000_000)
     shut = upbit.submit("me", order(KRW_BTC, Side.BUY, D(148_000_000)), world.now_ns)
-    assert isinstance(shut, Refused) and shut.reason is RefusalReason.NOT_TRADING
+    assert isinstance(shut, Refused)
+    assert shut.reason is RefusalReason.NOT_TRADING
     world.advance_to(START_NS + 1_400_000_000)
     assert usdm.position("me", PERP_BTC).qty == D("-0.005")
     assert isinstance(upbit.submit("me", order(KRW_BTC, Side.BUY, D(148_000_000)), world.now_ns), OrderView)
     world.advance_to(START_NS + 1_700_000_000)
     refused = usdm.submit("me", order(PERP_BTC, Side.BUY, D(103_000)), world.now_ns)
-    assert isinstance(refused, Refused) and refused.reason is RefusalReason.SCRIPTED
+    assert isinstance(refused, Refused)
+    assert refused.reason is RefusalReason.SCRIPTED
 
 
 def test_next_due_is_when_something_happens() -> None:
@@ -148,7 +152,8 @@ def test_a_recorded_market_takes_the_place_of_the_generated_one() -> None:
     world = World(PLAN, RecordedMarket(lines, PLAN.instruments, 1.0, START_NS))
     world.advance_to(START_NS + S)
     image = world.exchange("upbit").book(KRW_BTC)
-    assert image is not None and image.bids == ((D(148_790_000), D(1)),)
+    assert image is not None
+    assert image.bids == ((D(148_790_000), D(1)),)
     assert world.exchange("binance_usdm").book(PERP_BTC) is None
 
 
@@ -160,7 +165,9 @@ def test_buying_wide_and_selling_narrow_earns_more_than_four_fees() -> None:
     for step in range(200):
         world.advance_to(START_NS + step * 100_000_000)
         a, b, fx = upbit.book(KRW_BTC), usdm.book(PERP_BTC), upbit.book(InstrumentId("upbit:KRW-USDT"))
-        assert a is not None and b is not None and fx is not None
+        assert a is not None
+        assert b is not None
+        assert fx is not None
         mark = float(fx.bids[0][0] + fx.asks[0][0]) / 2
         best = max(best, (float(b.bids[0][0]) * mark / float(a.asks[0][0]) - 1) * 1e4)
         worst = min(worst, (float(b.asks[0][0]) * mark / float(a.bids[0][0]) - 1) * 1e4)
