@@ -38,7 +38,7 @@ from arb.venues.spec import (
 )
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpClient
-from arb.venues.wire.ws import Heartbeat, WsConnection, WsLimits, WsTarget, open_ws
+from arb.venues.wire.ws import WsConnection, WsHeartbeat, WsLimits, WsTarget, open_ws
 
 _LOG = logging.getLogger("arb.account")
 _HELD: Final = 10_000
@@ -64,7 +64,7 @@ class AccountParts:
     stamp: Callable[[], Stamp]
     heard: Callable[[OrderUpdate], None]
     """Told every order update (`VenueOrders.heard`)."""
-    heartbeat: Heartbeat
+    heartbeat: WsHeartbeat
     max_connection_s: float | None
     funding_since_ms: int
     """Funding booked before this is not asked for."""

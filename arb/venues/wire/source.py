@@ -42,7 +42,7 @@ from arb.venues.spec import (
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.feed_state import BookSource, FeedState
 from arb.venues.wire.http import HttpClient
-from arb.venues.wire.ws import Heartbeat, WsConnection, WsLimits, WsTarget, open_ws
+from arb.venues.wire.ws import WsConnection, WsHeartbeat, WsLimits, WsTarget, open_ws
 
 _LOG = logging.getLogger("arb.source")
 _SNAPSHOT_FIRST_S: Final = 0.5
@@ -189,7 +189,7 @@ class Source:
         endpoint, prefix = split_url(parts.ws_url)
         target = WsTarget(venue=parts.venue, endpoint=endpoint, path=prefix + plan.path or "/")
         after_s = min(settings.heartbeat_s, settings.silent_after_ms / 2000)
-        heartbeat = Heartbeat(after_s=after_s, within_s=settings.pong_within_s, text=plan.ping_text)
+        heartbeat = WsHeartbeat(after_s=after_s, within_s=settings.pong_within_s, text=plan.ping_text)
         async with open_ws(
             target, dialer=parts.dialer, clock=parts.clock, heartbeat=heartbeat, limits=settings.ws_limits
         ) as connection:

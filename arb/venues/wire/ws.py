@@ -48,7 +48,7 @@ class WsTarget:
 
 
 @attrs.frozen(kw_only=True)
-class Heartbeat:
+class WsHeartbeat:
     """When silence is questioned, and when it is a fault."""
 
     after_s: float
@@ -133,7 +133,7 @@ class WsConnection:
         """
         await self._send(Ping())
 
-    async def keep_alive(self, heartbeat: Heartbeat) -> None:
+    async def keep_alive(self, heartbeat: WsHeartbeat) -> None:
         """Question silence for as long as the connection lives; then make the reader fail."""
         while True:
             idle_ns = self._clock.monotonic_ns() - self.last_heard_ns
@@ -233,7 +233,7 @@ class WsConnection:
 
 @asynccontextmanager
 async def open_ws(
-    target: WsTarget, *, dialer: Dialer, clock: Clock, heartbeat: Heartbeat, limits: WsLimits | None = None
+    target: WsTarget, *, dialer: Dialer, clock: Clock, heartbeat: WsHeartbeat, limits: WsLimits | None = None
 ) -> AsyncIterator[WsConnection]:
     """Connect, shake hands, keep alive; on leaving say goodbye within a bound and close the socket whatever happens.
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from functools import partial
+from typing import cast
 
 import pytest
 import trio
@@ -20,11 +20,21 @@ from arb.domain.events import (
 )
 from arb.domain.ids import AssetId, ClientOrderId, FeedId, InstrumentId
 from arb.domain.order import Balance, OrderState, OrderUpdate, Position
-from arb.venues.spec import Alive, BalancesSeen, Fault, HttpRequest, PrivateTarget, Reconnect, Reread, Stamp
+from arb.venues.spec import (
+    AccountProtocol,
+    Alive,
+    BalancesSeen,
+    Fault,
+    HttpRequest,
+    PrivateTarget,
+    Reconnect,
+    Reread,
+    Stamp,
+)
 from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.http import HttpTarget, open_http
 from arb.venues.wire.rate_limit import RateLimiter
-from arb.venues.wire.ws import Heartbeat
+from arb.venues.wire.ws import WsHeartbeat
 from tests.strategies import A_BTC, instrument
 from tests.venues.wire.test_orders import fill
 from tests.venues.wire.wire_fakes import (
@@ -163,10 +173,11 @@ async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_conne
             HttpTarget(venue=VENUE, endpoint=HERE), dialer=rest, limiter=limiter, clock=clock
         ) as http:
             parts = AccountParts(
-                venue=VENUE, feed=FEED, protocols=partial(Words, keepalive_s), instruments=(instrument(A_BTC),),
+                venue=VENUE, feed=FEED, protocols=lambda: cast(AccountProtocol, Words(keepalive_s)),
+                instruments=(instrument(A_BTC),),
                 ws_private_url=Words.ws_private_url, dialer=ws, http=http, sink=inbox, tap=tap, clock=clock,
                 stamp=lambda: Stamp(wall_ms=0, nonce=str(next(nonces))), heard=heard.append,
-                heartbeat=Heartbeat(after_s=10.0, within_s=5.0), max_connection_s=max_connection_s,
+                heartbeat=WsHeartbeat(after_s=10.0, within_s=5.0), max_connection_s=max_connection_s,
                 funding_since_ms=5,
             )  # fmt: skip
             account = VenueAccount(parts)
@@ -180,9 +191,9 @@ async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_conne
 def saying(*lines, seen=None):
     async def serve(stream):
         peer = WsPeer(stream)
-        await peer.accept()
+        request = await peer.accept()
         if seen is not None:
-            seen.append((peer.request.target, dict(peer.request.extra_headers)[b"x-auth"]))
+            seen.append((request.target, dict(request.extra_headers)[b"x-auth"]))
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(peer.drain)

@@ -47,8 +47,8 @@ async def test_one_connection_serves_and_a_spare_stands_by(autojump_clock):
         assert orders.idle_count == 2
         for _ in range(3):
             answer = await orders.send(ORDER, "id1")
-        assert answer.status == 200
-        assert answer.body == b'{"id":1}'
+            assert answer.status == 200
+            assert answer.body == b'{"id":1}'
         assert len(dialer.opened) == 2
         assert orders.idle_count == 2
     assert log == [("POST", "/p/order?qty=1", b"{}")] * 3

@@ -3,6 +3,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
+from typing import cast
 
 import pytest
 import trio
@@ -18,6 +19,7 @@ from arb.venues.spec import (
     BookLost,
     Fault,
     HttpRequest,
+    MarketSpec,
     NeedSnapshot,
     Reconnect,
     Reply,
@@ -158,8 +160,8 @@ async def source(*script, answer=None, names=(ONE,), restart=restarting, http_de
             HttpTarget(venue=VENUE, endpoint=HERE), dialer=rest, limiter=limiter, clock=clock
         ) as http:
             parts = SourceParts(
-                venue=VENUE, market=Market(), instruments={ONE: instrument(ONE)}, ws_url=Market.ws_url, dialer=ws,
-                http=http, clock=clock, sink=inbox, tap=tap, settings=SourceSettings(**values),
+                venue=VENUE, market=cast(MarketSpec, Market()), instruments={ONE: instrument(ONE)},
+                ws_url=Market.ws_url, dialer=ws, http=http, clock=clock, sink=inbox, tap=tap, settings=SourceSettings(**values),
             )  # fmt: skip
             plans = lambda: StreamPlan(feed=FEED, path="/public", instruments=names, protocol=Words())  # noqa: E731
             async with trio.open_nursery() as inner:
@@ -335,7 +337,7 @@ async def test_a_venue_that_asks_for_a_new_connection_gets_one(autojump_clock):
 
 
 async def test_replies_go_out_and_statuses_reach_the_core(autojump_clock):
-    heard = []
+    heard: list[str] = []
 
     async def server(stream):
         peer = WsPeer(stream)

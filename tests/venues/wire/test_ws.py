@@ -14,11 +14,11 @@ from wsproto import events as ws_events
 from arb.domain.errors import FeedSilent, RateLimited, VenueUnavailable
 from arb.ports import Endpoint
 from arb.venues.wire.dial import SocketDialer
-from arb.venues.wire.ws import Heartbeat, WsLimits, WsTarget, open_ws
+from arb.venues.wire.ws import WsHeartbeat, WsLimits, WsTarget, open_ws
 from tests.venues.wire.wire_fakes import HERE, VENUE, ScriptedDialer, TrioClock, WsPeer
 
 TARGET = WsTarget(venue=VENUE, endpoint=HERE, path="/stream?x=1", headers=(("Authorization", "Bearer token"),))
-CALM = Heartbeat(after_s=1000.0, within_s=1000.0)
+CALM = WsHeartbeat(after_s=1000.0, within_s=1000.0)
 
 
 @asynccontextmanager
@@ -49,9 +49,9 @@ async def failure(*script, heartbeat=CALM, limits=None):
 async def test_every_frame_at_hand_comes_in_one_batch_with_one_stamp(autojump_clock):
     async def serve(stream):
         peer = WsPeer(stream)
-        await peer.accept()
-        assert peer.request.target == "/stream?x=1"
-        assert (b"authorization", b"Bearer token") in peer.request.extra_headers
+        request = await peer.accept()
+        assert request.target == "/stream?x=1"
+        assert (b"authorization", b"Bearer token") in request.extra_headers
         await trio.sleep(2)
         batch = b"".join(peer.ws.send(ws_events.TextMessage(data=text)) for text in ("one", "zwei", "셋"))
         await stream.send_all(batch + peer.ws.send(ws_events.BytesMessage(data=b"\0\1")))
@@ -103,7 +103,7 @@ async def test_silence_is_questioned_and_then_a_fault_at_an_exact_time(autojump_
         await WsPeer(stream).accept()
         await trio.sleep_forever()
 
-    error = await failure(serve, heartbeat=Heartbeat(after_s=3.0, within_s=2.0))
+    error = await failure(serve, heartbeat=WsHeartbeat(after_s=3.0, within_s=2.0))
     assert isinstance(error, FeedSilent)
     assert trio.current_time() == 5.0
 
@@ -114,7 +114,7 @@ async def test_a_pong_keeps_a_quiet_connection(autojump_clock):
         await peer.accept()
         await peer.drain()
 
-    async with opened(serve, heartbeat=Heartbeat(after_s=1.0, within_s=0.5)) as ws:
+    async with opened(serve, heartbeat=WsHeartbeat(after_s=1.0, within_s=0.5)) as ws:
         with trio.move_on_after(60) as scope:
             while True:
                 assert (await ws.receive()).frames == []
@@ -132,7 +132,7 @@ async def test_an_application_ping_is_sent_as_text(autojump_clock):
         await peer.say('{"status":"UP"}')
         await peer.drain()
 
-    async with opened(serve, heartbeat=Heartbeat(after_s=4.0, within_s=1.0, text="PING")) as ws:
+    async with opened(serve, heartbeat=WsHeartbeat(after_s=4.0, within_s=1.0, text="PING")) as ws:
         await ws.receive()
     assert seen == [(4.0, "PING")]
 
@@ -272,7 +272,7 @@ async def test_it_talks_with_another_library_over_real_tls_sockets():
             target = WsTarget(venue=VENUE, endpoint=endpoint, path="/")
             dialer = SocketDialer(client_context)
             async with open_ws(target, dialer=dialer, clock=TrioClock(), heartbeat=CALM) as ws:
-                frames = []
+                frames: list[bytes] = []
                 while not frames:
                     frames = (await ws.receive()).frames
                 assert frames == [big.encode()]

@@ -130,12 +130,12 @@ class WsPeer:
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
         self.ws = WSConnection(ConnectionType.SERVER)
-        self.request: ws_events.Request | None = None
         self.pending: list[ws_events.Event] = []
 
-    async def accept(self) -> None:
-        self.request = await self.next(ws_events.Request)
+    async def accept(self) -> ws_events.Request:
+        request = await self.next(ws_events.Request)
         await self.send(ws_events.AcceptConnection())
+        return request
 
     async def send(self, event: ws_events.Event) -> None:
         await self.stream.send_all(self.ws.send(event))
@@ -153,7 +153,7 @@ class WsPeer:
             data = await self.stream.receive_some()
             if not data:
                 raise trio.EndOfChannel
-            self.ws.receive_data(data)
+            self.ws.receive_data(bytes(data))
             self.pending += list(self.ws.events())
 
     async def drain(self, *, pongs: bool = True) -> None:
