@@ -5,8 +5,8 @@ Never: judges whether an update continues the last one (each venue has its own r
 Units: prices and sizes are floats in instrument terms; flat sides are `(price, size, price, size, …)`, best level first.
 
 1. Updates only touch a dict per side; sorting is put off until somebody asks for the best levels.
-2. Each side remembers its best prices (`_near`) down to a bound, and the updates since. Asking merges those updates that lie
-   within the bound; only when too few levels are left is the whole side sorted again.
+2. Each side remembers its best prices (`_near`) down to a bound, and the prices within it that changed since. Asking merges
+   those; only when too few levels are left is the whole side sorted again.
 3. Invariant: a lost book yields no levels until the next snapshot (tests/state/test_book.py).
 """
 
@@ -19,8 +19,8 @@ import attrs
 Pairs = list[tuple[float, float]]
 Flat = tuple[float, ...]
 
-_MAX_PENDING: Final = 128
-"""Updates remembered between two reads; beyond it the next read sorts the whole side."""
+_MAX_TOUCHED: Final = 512
+"""Prices remembered between two reads; beyond it the next read sorts the whole side."""
 _SPARE: Final = 24
 """Prices kept near the market beyond the levels asked for, so that removals rarely cause a full sort."""
 
@@ -32,15 +32,18 @@ class Ladder:
     is_bid: bool
     levels: dict[float, float] = attrs.field(factory=dict)
     _near: list[float] = attrs.field(factory=list, init=False)
-    """Best prices in order; may still name prices that are gone, and name a price twice."""
+    """Best prices in order, as of the last read."""
     _bound: float | None = attrs.field(default=None, init=False)
-    """Every level at least as good as this is in `_near` or pending; None: nothing is known."""
-    _pending: list[Pairs] = attrs.field(factory=list, init=False)
+    """Every level at least as good as this is in `_near` or `_touched`; None: nothing is known."""
+    _touched: list[float] = attrs.field(factory=list, init=False)
+    _flat: Flat = attrs.field(default=(), init=False)
+    """What the last read gave for `_flat_count` levels; still right while `_touched` is empty."""
+    _flat_count: int = attrs.field(default=-1, init=False)
 
     def load(self, pairs: Pairs) -> None:
         """Forget everything and take these levels."""
-        self.levels = {price: size for price, size in pairs if size}
-        self._pending.clear()
+        self.levels = {price: size for price, size in dict(pairs).items() if size}
+        self._touched.clear()
         self._bound = None
 
     def apply(self, pairs: Pairs) -> None:
@@ -51,63 +54,51 @@ class Ladder:
                 levels[price] = size
             else:
                 levels.pop(price, None)
-        if len(self._pending) < _MAX_PENDING:
-            self._pending.append(pairs)
-        else:
-            self._pending.clear()
-            self._bound = None
+        if self._bound is not None:
+            self._remember(pairs, self._bound)
 
     def top(self, count: int) -> Flat:
         """The best `count` levels, flat."""
         if self._bound is not None:
-            self._merge(self._bound)
-            flat = self._walk(count)
-            if len(flat) == 2 * count or len(flat) == 2 * len(self.levels):
-                self._trim(count)
-                return flat
+            if not self._touched and count == self._flat_count:
+                return self._flat
+            self._merge()
+            if len(self._near) >= count or len(self._near) == len(self.levels):
+                return self._flatten(count)
         self._scan(count)
-        return self._walk(count)
+        return self._flatten(count)
 
-    def _merge(self, bound: float) -> None:
-        if not self._pending:
-            return
+    def _remember(self, pairs: Pairs, bound: float) -> None:
         if self.is_bid:
-            fresh = [price for pairs in self._pending for price, _ in pairs if price >= bound]
+            self._touched += [price for price, _ in pairs if price >= bound]
         else:
-            fresh = [price for pairs in self._pending for price, _ in pairs if price <= bound]
-        self._pending.clear()
-        self._near.extend(fresh)
-        self._near.sort(reverse=self.is_bid)
+            self._touched += [price for price, _ in pairs if price <= bound]
+        if len(self._touched) > _MAX_TOUCHED:
+            self._touched.clear()
+            self._bound = None
 
-    def _walk(self, count: int) -> Flat:
-        flat: list[float] = []
-        live: list[float] = []
-        visited = 0
-        last = None
-        for price in self._near:
-            visited += 1
-            size = self.levels.get(price)
-            if size is not None and price != last:
-                flat += (price, size)
-                live.append(price)
-                last = price
-                if len(live) == count:
-                    break
-        self._near[:visited] = live
-        return tuple(flat)
-
-    def _trim(self, count: int) -> None:
-        keep = 4 * (count + _SPARE)
-        if len(self._near) > 2 * keep:
-            del self._near[keep:]
-            self._bound = self._near[-1]
+    def _merge(self) -> None:
+        if self._touched:
+            prices = sorted(self._near + self._touched, reverse=self.is_bid)
+            self._touched.clear()
+            levels = self.levels
+            self._near = [price for price in dict.fromkeys(prices) if price in levels]
 
     def _scan(self, count: int) -> None:
-        self._pending.clear()
+        self._touched.clear()
         self._near = sorted(self.levels, reverse=self.is_bid)[: count + _SPARE]
         is_whole = len(self._near) == len(self.levels)
         worst = 0.0 if self.is_bid else float("inf")
         self._bound = worst if is_whole else self._near[-1]
+
+    def _flatten(self, count: int) -> Flat:
+        if len(self._near) > 2 * (count + _SPARE):
+            del self._near[count + _SPARE :]
+            self._bound = self._near[-1]
+        levels = self.levels
+        self._flat = tuple([value for price in self._near[:count] for value in (price, levels[price])])
+        self._flat_count = count
+        return self._flat
 
 
 @attrs.define(eq=False)

@@ -9,7 +9,7 @@ Spot (binance-spot.md, Local book): diffs with u ≤ id are old; the first one a
 USD-M: diffs with u < id are old; the first one has pu ≤ id ≤ u (that is the documented U ≤ id ≤ u, and also a diff that directly
 continues the image, pu = id; between pu and U nothing happened to this symbol). Each later one has pu equal to the last u.
 
-Invariant: between a gap and the next image no depth is given out (tests/venues/binance_spot/test_books.py).
+Invariant: between a gap and the next image no depth is given out (tests/venues/test_binance_books.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
+from itertools import chain
 from typing import Final
 
 import attrs
@@ -75,6 +76,11 @@ def follows_usdm(diff: FeedDiff, last_id: int) -> Step:
     return Step.NEXT if diff.previous_id == last_id else Step.GAP
 
 
+def flat_of(pairs: list[tuple[float, float]], levels: int) -> tuple[float, ...]:
+    """The first `levels` pairs, interleaved."""
+    return tuple(chain.from_iterable(pairs[:levels]))
+
+
 SPOT_RULE: Final = DiffRule(joins_spot, joins_spot)
 USDM_RULE: Final = DiffRule(joins_usdm, follows_usdm)
 
@@ -95,6 +101,8 @@ class DiffBook:
     _waiting: deque[tuple[FeedDiff, int]] = attrs.field(factory=deque, init=False)
     _is_asked: bool = attrs.field(default=False, init=False)
     _has_diffs: bool = attrs.field(default=False, init=False)
+    _whole: FeedImage | None = attrs.field(default=None, init=False)
+    """The newest pushed partial book, where no diffs are followed."""
     _crossed_diffs: int | None = attrs.field(default=None, init=False)
     """Diffs applied since the book was last seen crossed without recovering; None: it was not."""
 
@@ -125,6 +133,8 @@ class DiffBook:
         self._is_asked = False
         if self.book.is_synced:
             return _ALIVE
+        self._has_diffs = True
+        self._whole = None
         self._load(image, received_ns)
         while self._waiting:
             diff, at_ns = self._waiting[0]
@@ -138,9 +148,11 @@ class DiffBook:
 
     def on_whole(self, image: FeedImage, received_ns: int) -> tuple[Inbound, ...]:
         """A pushed partial book: replaces what is held. Ignored where diffs are followed."""
-        if self._has_diffs or image.last_id < self.book.sequence:
+        if self._has_diffs or (self._whole is not None and image.last_id < self._whole.last_id):
             return _ALIVE
-        self._load(image, received_ns)
+        self._whole = image
+        self.received_ns = received_ns
+        self.event_ms = image.event_ms
         return self._changed
 
     def ask_again(self) -> tuple[Inbound, ...]:
@@ -148,8 +160,15 @@ class DiffBook:
         self._is_asked = True
         return (NeedSnapshot(self.instrument, self.request),)
 
+    @property
+    def sequence(self) -> int:
+        """Update id of what `top` gives."""
+        return self.book.sequence if self._whole is None else self._whole.last_id
+
     def top(self, levels: int) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
         """The best levels; notes whether they are crossed."""
+        if self._whole is not None:
+            return flat_of(self._whole.bids, levels), flat_of(self._whole.asks, levels)
         sides = self.book.top(levels)
         if sides is not None and not is_crossed(*sides):
             self._crossed_diffs = None
@@ -175,6 +194,7 @@ class DiffBook:
     def _wait(self, diff: FeedDiff, received_ns: int) -> tuple[Inbound, ...]:
         if not self._has_diffs:
             self._has_diffs = True
+            self._whole = None
             self.book.lose()
         if len(self._waiting) >= MAX_WAITING:
             self._waiting.clear()

@@ -123,7 +123,7 @@ class BinanceStream:
             asks=sides[1],
             received_ns=book.received_ns,
             venue_ns=None if book.event_ms is None else ns_of(book.event_ms),
-            sequence=book.book.sequence,
+            sequence=book.sequence,
         )
 
     def _other(self, frame: bytes, received_ns: int) -> tuple[Inbound, ...]:

@@ -5,7 +5,7 @@ Never: sends them.
 Units: quote of the symbol; times UTC milliseconds.
 """
 
-# ruff: noqa: ARG002  the interface names what some venues need and this one does not
+
 from __future__ import annotations
 
 from urllib.parse import quote

@@ -8,7 +8,7 @@ Units: KRW per USD, although the code is written KRWUSD; times UTC milliseconds.
 are Korean; older bodies have no `timestamp`.
 """
 
-# ruff: noqa: ARG002  the interface names what some venues need and this one does not
+
 from __future__ import annotations
 
 from datetime import datetime

@@ -87,10 +87,10 @@ def flatten(units: list[UpbitUnit[float]] | list[UpbitUnitSimple[float]], levels
     bids: list[float] = []
     asks: list[float] = []
     for unit in units[:levels]:
-        if unit.bid_price:
-            bids += (unit.bid_price, unit.bid_size)
-        if unit.ask_price:
-            asks += (unit.ask_price, unit.ask_size)
+        if price := unit.bid_price:
+            bids += (price, unit.bid_size)
+        if price := unit.ask_price:
+            asks += (price, unit.ask_size)
     return bids, asks
 
 

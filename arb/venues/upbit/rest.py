@@ -8,7 +8,7 @@ Ticks: `/v1/orderbook/instruments` states the price step at the *present* price,
 table supplies the steps at other prices (`rules.ticks_with`).
 """
 
-# ruff: noqa: ARG002  the interface names what some venues need and this one does not
+
 from __future__ import annotations
 
 from decimal import Decimal
