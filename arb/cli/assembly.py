@@ -44,7 +44,7 @@ from arb.venues.wire.orders import OrderParts, VenueOrders
 from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.setup import read_fees, set_up
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
-from arb.venues.wire.ws import Heartbeat
+from arb.venues.wire.ws import WsHeartbeat
 
 STATUS_EVERY_S = 60.0
 BANK_EVERY_S = 60.0
@@ -237,8 +237,8 @@ class Assembly:
             pong_within_s=PONG_WITHIN_S, rest_interval_s=REST_BOOK_EVERY_S, max_connection_s=_renewal(access),
         )
 
-    def _heartbeat(self, access: VenueAccess) -> Heartbeat:
-        return Heartbeat(after_s=access.spec.client_ping_s, within_s=PONG_WITHIN_S, text=None)
+    def _heartbeat(self, access: VenueAccess) -> WsHeartbeat:
+        return WsHeartbeat(after_s=access.spec.client_ping_s, within_s=PONG_WITHIN_S, text=None)
 
     async def _poll_status(self, access: VenueAccess) -> None:
         poll = StatusPoll(
