@@ -161,7 +161,8 @@ async def source(*script, answer=None, names=(ONE,), restart=restarting, http_de
         ) as http:
             parts = SourceParts(
                 venue=VENUE, market=cast(MarketSpec, Market()), instruments={ONE: instrument(ONE)},
-                ws_url=Market.ws_url, dialer=ws, http=http, clock=clock, sink=inbox, tap=tap, settings=SourceSettings(**values),
+                ws_url=Market.ws_url, dialer=ws, http=http, clock=clock, sink=inbox, tap=tap,
+                settings=SourceSettings(**values),
             )  # fmt: skip
             plans = lambda: StreamPlan(feed=FEED, path="/public", instruments=names, protocol=Words())  # noqa: E731
             async with trio.open_nursery() as inner:
