@@ -72,9 +72,10 @@ async def _decide_rest(parts: Assembly) -> None:
     for position in parts.engine.open_positions():
         log.warning("position_stays_open", extra={"pair": position.pair, "direction": position.direction.value, "position": position.id})
     unbalanced = parts.engine.unbalanced()
-    unknown = [update for update in parts.engine.open_orders() if update.state in (OrderState.UNKNOWN, OrderState.SUBMITTED)]
+    unknown = [line for line in parts.engine.open_orders() if line.state in (OrderState.UNKNOWN, OrderState.SUBMITTED)]
     if unbalanced or unknown:
-        words = "; ".join((*unbalanced, *(f"order {update.client_order_id} on {update.instrument} is {update.state.value}" for update in unknown)))
+        orders = (f"order {line.request.client_order_id} on {line.request.instrument} is {line.state.value}" for line in unknown)
+        words = "; ".join((*(f"pair {pair}" for pair in unbalanced), *orders))
         parts.stop.ask(Stop.UNBALANCED, f"not everything is balanced: {words}")
         log.error("unbalanced_at_the_end", extra={"what": words})
 

@@ -136,8 +136,8 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _put(tree: Tree, where: Path_, value: Any, origin: str, origins: dict[Path_, str], faults: list[str]) -> None:
-    node: Any = tree
+def _put(tree: Any, where: Path_, value: Any, origin: str, origins: dict[Path_, str], faults: list[str]) -> None:
+    node = tree
     for index, part in enumerate(where[:-1]):
         if isinstance(node, list):
             child = next((item for item in node if isinstance(item, dict) and item.get("name") == part), None)
@@ -145,7 +145,7 @@ def _put(tree: Tree, where: Path_, value: Any, origin: str, origins: dict[Path_,
                 faults.append(f"{origin} {_dotted(where)}: there is no entry named {part!r} in {_dotted(where[:index])}")
                 return
         else:
-            child = node.setdefault(part, {})
+            child = node.setdefault(part, {}) if isinstance(node, dict) else node
         if not isinstance(child, dict | list):
             faults.append(f"{origin} {_dotted(where)}: {_dotted(where[: index + 1])} is a value, not a section")
             return

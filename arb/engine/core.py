@@ -36,6 +36,7 @@ from arb.domain.events import (
     PositionSeen,
     Reconciled,
     RunStarted,
+    StorageSeen,
     Tick,
     TransferSeen,
     VenueStatus,
@@ -45,7 +46,7 @@ from arb.domain.ids import ClientOrderId, InstrumentId, PairId
 from arb.engine import folding, guards, rows, trading, working
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import NO_EFFECTS, Lane, Memory, Turn
-from arb.engine.view import rates_of
+from arb.engine.view import data_refusal, rates_of
 from arb.execution.order_ids import run_digest
 from arb.state.fx import FxMarks
 from arb.state.ledger import Ledger
@@ -198,6 +199,8 @@ class Engine:
                 guards.health_seen(turn, event)
             case Reconciled():
                 guards.reconciled(turn, event)
+            case StorageSeen():
+                guards.storage_seen(turn, event)
             case RunStarted():
                 memory.run_id, memory.run_digest = event.run_id, run_digest(event.run_id)
                 memory.market.anchor(event.at_ns, event.wall_ns)
@@ -248,6 +251,27 @@ class Engine:
         rows.portfolio(turn)
 
     # --- questions
+
+    @property
+    def config(self) -> EngineConfig:
+        """What it was told at the start."""
+        return self._config
+
+    def is_ready(self) -> bool:
+        """Whether every pair's books and FX support a decision now."""
+        return not self.missing()
+
+    def missing(self) -> tuple[str, ...]:
+        """What keeps a pair from being looked at, in words; empty: nothing."""
+        memory, found = self._memory, []
+        for item in self._config.pairs:
+            if refusal := data_refusal(memory, self._config, item.pair):
+                found.append(f"{item.pair.id}: {refusal}")
+        return tuple(found)
+
+    def looks(self) -> dict[PairId, Look]:
+        """The newest look at each pair that was looked at."""
+        return {pair: lane.look for pair, lane in self._memory.lanes.items() if lane.look is not None}
 
     def is_settled(self) -> bool:
         """No two-leg order unfinished and none of our orders open."""

@@ -18,6 +18,7 @@ from arb.domain.events import (
     HealthSeen,
     Level,
     Reconciled,
+    StorageSeen,
     VenueCondition,
     VenueStatus,
 )
@@ -48,6 +49,14 @@ def health_seen(turn: Turn, event: HealthSeen) -> None:
     turn.memory.level = event.level
     is_bad = event.level in (Level.ERROR, Level.CRITICAL)
     set_cause(turn.memory.causes, Cause.WATCHDOG, "", turn.memory.now_ns, is_there=is_bad, text=",".join(event.reasons))
+
+
+def storage_seen(turn: Turn, event: StorageSeen) -> None:
+    """Low storage reduces until there is room; a full buffer halts until an operator resumes."""
+    causes, now_ns = turn.memory.causes, turn.memory.now_ns
+    set_cause(causes, Cause.STORAGE_LOW, "", now_ns, is_there=event.is_low, text=event.detail)
+    if event.is_full:
+        causes.add(Cause.STORAGE_FULL, "", now_ns, event.detail)
 
 
 def feed_changed(turn: Turn, event: FeedUp | FeedDown) -> None:
