@@ -134,7 +134,7 @@ async def test_accounts_are_told_whole_at_the_start(autojump_clock: trio.testing
         assert [(each.asset, each.free) for each in balances[UPBIT].balances] == [(AssetId("KRW"), D(20_000_000))]
         assert [(each.asset, each.free) for each in balances[USDM].balances] == [(AssetId("USDT"), D(15_000))]
         (position,) = [event.position for event in heard.of(PositionSeen) if isinstance(event, PositionSeen)]
-        assert (position.qty, position.leverage, position.is_isolated) == (0, 2, True)
+        assert (position.qty, position.leverage, position.is_isolated) == (D(0), D(2), True)
         assert len(heard.of(Reconciled)) == 2
 
 
