@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from arb.domain.depth import DepthSource
 from arb.domain.effects import Effect
 from arb.domain.events import (
     ArmingSeen,
@@ -41,7 +42,6 @@ from arb.domain.events import (
     TransferSeen,
     VenueStatus,
 )
-from arb.domain.depth import DepthSource
 from arb.domain.ids import ClientOrderId, InstrumentId, PairId
 from arb.engine import folding, guards, rows, trading, working
 from arb.engine.config import EngineConfig, PairConfig

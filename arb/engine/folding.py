@@ -27,9 +27,10 @@ from arb.execution.legs import LegPair, LegState
 from arb.execution.order_ids import is_ours
 from arb.execution.params import LegOrder
 from arb.risk.trading_state import Cause
+from arb.state.flows import FillTag
 from arb.state.ledger import DAY_NS
 from arb.state.orders import OrderLine
-from arb.state.positions import FillTag, PairPosition
+from arb.state.positions import PairPosition
 
 ORPHAN_NS: Final = 5_000_000_000
 """How long an execution may wait for the order it belongs to."""
@@ -77,7 +78,7 @@ def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
         return
     tag = FillTag(
         pair=request.pair, leg=request.leg, purpose=request.purpose, decision_price=request.expected_price,
-        multiplier=multiplier, base=instrument.base, quote=instrument.quote,
+        multiplier=multiplier,
     )  # fmt: skip
     memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
     legs = memory.legs.get(line.owner)
@@ -214,7 +215,7 @@ def _adjust(turn: Turn, pair: Pair, leg: str, off: Decimal) -> None:
     )  # fmt: skip
     tag = FillTag(
         pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=price,
-        multiplier=Decimal(1) if leg == "a" else pair.multiplier, base=instrument.base, quote=instrument.quote,
+        multiplier=Decimal(1) if leg == "a" else pair.multiplier,
     )  # fmt: skip
     memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=Fee(ZERO, AssetId(instrument.quote)))
 
