@@ -71,8 +71,14 @@ class FeedLife:
     latency_ns: int = 0
     is_up: bool = True
     """Until told otherwise: a feed that never said anything is silent, not down."""
+    lost: tuple[InstrumentId, ...] = ()
+    """Its books that are down, sorted: each comes back by its own word, not by its neighbour's."""
     is_final: bool = False
     reason: str = ""
+
+    def serves(self, instrument: InstrumentId) -> bool:
+        """Whether its word on a book is to be believed."""
+        return self.is_up and instrument not in self.lost
 
 
 @attrs.define
@@ -130,14 +136,17 @@ class Market:
         feed.latency_ns = event.latency_ns
 
     def feed_up(self, event: FeedUp) -> None:
-        """A connection serves again."""
+        """A connection serves these books again."""
         feed = self._feed(event.feed)
+        feed.lost = tuple(name for name in feed.lost if name not in event.instruments)
         feed.is_up, feed.is_final, feed.reason = True, False, ""
 
     def feed_down(self, event: FeedDown) -> None:
-        """A connection serves nothing: its books are not to be believed until it is up."""
+        """A connection serves these books no longer (none named: nothing at all); not to be believed until up again."""
         feed = self._feed(event.feed)
-        feed.is_up, feed.is_final, feed.reason = False, event.is_final, event.reason
+        feed.lost = tuple(sorted({*feed.lost, *event.instruments}))
+        feed.is_up = feed.is_up and bool(event.instruments)
+        feed.is_final, feed.reason = event.is_final, event.reason
 
     def see_funding(self, event: FundingRateSeen) -> None:
         """A new prediction; past rates are kept when the event brings none."""
@@ -185,7 +194,7 @@ class Market:
             return "lag"
         if depth.source is DepthSource.WS:
             feed = self._feed(depth.feed)
-            if not feed.is_up:
+            if not feed.serves(instrument):
                 return "feed_down"
             if now_ns - feed.last_frame_ns > limits.max_conn_silence_ms * _MS:
                 return "silent"
@@ -237,7 +246,9 @@ class Market:
     def is_served(self, instrument: InstrumentId) -> bool:
         """Whether the connection of its newest book is up; REST images serve while they come."""
         book = self.books.get(instrument)
-        return book is not None and (book.depth.source is DepthSource.REST or self._feed(book.depth.feed).is_up)
+        if book is None:
+            return False
+        return book.depth.source is DepthSource.REST or self._feed(book.depth.feed).serves(instrument)
 
     def wallet(self, venue: VenueId, asset: AssetId) -> WalletState:
         """What is known of an asset's deposits and withdrawals."""

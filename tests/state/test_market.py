@@ -141,6 +141,17 @@ def test_a_feed_that_is_down_is_not_believed_until_it_is_up() -> None:
     assert found.is_tradable(make.A_BTC)
 
 
+def test_a_book_that_is_down_is_not_revived_by_its_neighbours_return() -> None:
+    found = market(image())
+    neighbour = make.FX_BOOK
+    found.feed_down(FeedDown(at_ns=1, feed=FEED, instruments=(make.A_BTC, neighbour), reason="reset"))
+    found.feed_up(FeedUp(at_ns=2, feed=FEED, instruments=(neighbour,), source="ws"))
+
+    assert found.staleness(make.A_BTC, 3) == "feed_down"
+    found.feed_up(FeedUp(at_ns=4, feed=FEED, instruments=(make.A_BTC,), source="ws"))
+    assert found.staleness(make.A_BTC, 5) == ""
+
+
 def test_older_images_are_ignored() -> None:
     found = market(image(10))
 
