@@ -20,6 +20,7 @@ from arb.domain.events import (
     FundingRateSeen,
     InstrumentSeen,
     OrderUpdated,
+    PositionSeen,
     RunStarted,
     Tick,
 )
@@ -27,7 +28,7 @@ from arb.domain.fees import Fee, FeeSchedule
 from arb.domain.fx import FxHedge, FxParams
 from arb.domain.ids import AssetId, FeedId, InstrumentId, PairId, RunId, TradeId, VenueId, VenueOrderId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind, single_tick
-from arb.domain.order import Balance, Fill, Liquidity, OrderRequest, OrderState, OrderUpdate, Side
+from arb.domain.order import Balance, Fill, Liquidity, OrderRequest, OrderState, OrderUpdate, Position, Side
 from arb.domain.pair import Direction, Pair, PairKind
 from arb.engine import Engine, EngineConfig, PairConfig
 from arb.execution.params import ExecutionParams, LegOrder
@@ -104,6 +105,13 @@ def rules(name: InstrumentId, kind: InstrumentKind, quote: str, tick: str, lot: 
     )  # fmt: skip
 
 
+def contract(qty: Decimal) -> Position:
+    """The venue's word on the perpetual, far from liquidation."""
+    return Position(
+        instrument=B, qty=qty, entry_price=D(103_000), mark_price=D(103_000), liquidation_price=D(150_000) if qty else None
+    )
+
+
 @attrs.frozen
 class Reply:
     """How the exchange answers one order: shares of it that fill one after the other, then a final state; None: silence."""
@@ -136,7 +144,8 @@ class Exchange:
     queries: list[Query] = attrs.field(factory=list)
     due: list[tuple[int, int, Event]] = attrs.field(factory=list)
     number: int = 0
-    balances: dict[tuple[str, str], Decimal] = attrs.field(factory=dict)
+    coins: Decimal = D(0)
+    contracts: Decimal = D(0)
     truth: dict[str, OrderUpdate] = attrs.field(factory=dict)
 
     def put(self, event: Event) -> tuple[Effect, ...]:
@@ -199,6 +208,18 @@ class Exchange:
         while self.due and self.due[0][0] <= self.now_ns:
             _, _, event = self.due.pop(0)
             self.put(event)
+            if isinstance(event, FillSeen):
+                self._account(event.fill)
+
+    def _account(self, fill: Fill) -> None:
+        """What the venue holds for us after an execution."""
+        if fill.instrument == A:
+            self.coins += fill.side.sign * fill.qty
+            held = Balance(AssetId("BTC"), self.coins, D(0))
+            self.put(BalanceSeen(at_ns=self.now_ns, venue=VenueId("upbit"), balances=(held,), is_full=False))
+        else:
+            self.contracts += fill.side.sign * fill.qty
+            self.put(PositionSeen(at_ns=self.now_ns, position=contract(self.contracts)))
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
         """Newest revision of each row of a table."""

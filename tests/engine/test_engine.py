@@ -13,7 +13,6 @@ def test_a_whole_trade_opens_wide_and_closes_narrow() -> None:
     exchange.run(3, cheap(0))
     assert not exchange.submitted
     exchange.run(3, cheap(70))
-    print(exchange.engine.explain())
     assert [r.instrument for r in exchange.submitted] == [A, B]
     assert len(exchange.engine.open_positions()) == 1
     exchange.run(3, cheap(0))
