@@ -187,8 +187,10 @@ class UpbitDialect:
         codes = self.weather.breaks(now_ns)
         garbage = [b"\xff\xfe{garbage"] if self.weather.wants_garbage(now_ns) else []
         for session in self.sessions:
-            if not is_silent:
-                session.turn(now_ns)
+            said = len(session.out)
+            session.turn(now_ns)
+            if is_silent:
+                del session.out[said:]
             session.out += garbage
             session.out += [Closing(code, "going away") for code in codes]
 

@@ -60,7 +60,7 @@ class VenueFront:
     dialect: Dialect
     clock: Clock
     on_activity: Callable[[], None]
-    """Called after a request may have changed when the world has to move next."""
+    """Brings the world and all sessions up to now; called around everything a client does."""
     streams: set[OpenStream] = attrs.field(factory=set)
 
     def flush(self) -> None:
@@ -151,13 +151,12 @@ def _as_ask(request: h11.Request, body: bytes) -> Ask:
 async def _answer_of(front: VenueFront, ask: Ask) -> Answer | None:
     found = front.dialect.ask(ask, front.clock.wall_ns())
     front.on_activity()
-    front.flush()
     if isinstance(found, Answer):
         return found
     await _sleep_until_ns(front.clock, found.ready_ns)
+    front.on_activity()
     answer = found.resolve()
     front.on_activity()
-    front.flush()
     return answer
 
 
@@ -229,6 +228,7 @@ async def _upgrade(front: VenueFront, stream: trio.abc.Stream, ask: Ask, request
         refusal = ws_events.RejectConnection(status_code=session.status, headers=[(b"content-length", b"%d" % len(session.body))], has_body=True)
         await stream.send_all(ws.send(refusal) + ws.send(ws_events.RejectData(data=session.body)))
         return
+    front.on_activity()
     try:
         await stream.send_all(ws.send(ws_events.AcceptConnection()))
         if extra:

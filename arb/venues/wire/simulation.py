@@ -35,6 +35,8 @@ from arb.venues.wire.serve import VenueFront, serve_venue
 ACCOUNT = "main"
 LATE_NS = 5_000_000_000
 """A world that is further behind is moved in pieces, so that other tasks run in between."""
+TURN_S = 0.001
+"""The world is moved at most so often by its own clock."""
 SUFFIXES = {
     "upbit": ("/websocket/v1", "/websocket/v1/private"),
     "binance_spot": ("", "/ws-api/v3"),
@@ -181,7 +183,7 @@ async def run_world(simulation: Simulation) -> None:
         simulation.advance(now_ns if behind_ns < LATE_NS else simulation.world.now_ns + LATE_NS)
         simulation.stirred = trio.Event()
         wait_ns = simulation.due_ns() - simulation.clock.wall_ns()
-        with trio.move_on_after(max(0.0, wait_ns / 1e9)):
+        with trio.move_on_after(max(TURN_S, wait_ns / 1e9)):
             await simulation.stirred.wait()
 
 
