@@ -96,7 +96,10 @@ async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console
 
     plan = Plan(
         clock=parts.around.clock, inbox=parts.sink, stop=parts.stop, drain=parts.drain, drain_s=settings.execution.drain_s,
-        services=(NamedService(name="signals", run=partial(watch_signals, parts.stop, _leave)), *services(parts)), trading=trading,
+        services=(
+            NamedService(name="heartbeat", run=heartbeat.run), NamedService(name="signals", run=partial(watch_signals, parts.stop, _leave)),
+            *services(parts),
+        ), trading=trading,
         ending=partial(ending, parts), on_failure=parts.sight.failed, on_stop=on_stop, on_step=parts.sight.ended,
     )  # fmt: skip
     dead_man.start()

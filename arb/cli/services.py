@@ -60,8 +60,6 @@ def trading_tasks(parts: Assembly, evaluations: Evaluations, heartbeat: Heartbea
     if sample is not None:
         interval_s = parts.settings.sys_monitor.sample_interval_sec
         tasks.append(Named(name="system monitor", run=partial(monitor, sample, interval_s, parts.sight.sampled)))
-    if heartbeat is not None:
-        tasks.append(Named(name="heartbeat", run=heartbeat.run))
     tasks.append(Named(name="watchdog", run=partial(_watch, parts, heartbeat)))
     tasks.append(Named(name="decision", run=partial(_decide, parts, evaluations)))
     return tasks
@@ -131,6 +129,7 @@ async def _decide(parts: Assembly, evaluations: Evaluations) -> None:
         if isinstance(event, DepthSeen) and parts.on_depth is not None:
             parts.on_depth(event.depth)
         evaluations.after_turn(event)
+        parts.watching.metrics.decision.observe(parts.watching.meter.last_ns / 1e9)
 
     await decide(parts.engine, parts.inbox, parts.journal, parts.dispatch, parts.around.clock, parts.watching.meter, freeze=_freeze, after_turn=after_turn)
 

@@ -30,8 +30,10 @@ class Heartbeat:
         self.last_s = time.monotonic()
         self._longest_s = 0.0
 
-    async def run(self) -> Never:
-        """Beat until cancelled."""
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> Never:
+        """Beat until cancelled: a service, for the loop must turn before trading begins and after it has ended."""
+        self.last_s = time.monotonic()
+        task_status.started()
         while True:
             await trio.sleep(BEAT_S)
             self.beat()

@@ -59,6 +59,11 @@ class LoopMeter:
         if received_ns is not None:
             self._last_delay_ns = ended_ns - received_ns
 
+    @property
+    def last_ns(self) -> int:
+        """Duration of the last turn; 0 before the first."""
+        return self._recent[-1] if self._recent else 0
+
     def statistics(self) -> LoopStatistics:
         """A snapshot; zeros before the first turn."""
         recent = self._recent or (0,)
