@@ -1,7 +1,8 @@
 """`arb inspect VENUE FILE`: captured raw frames in, normalised events out, one JSON line each.
 
 Owns: reading lines (plain, gzip, standard input), unwrapping `raw`, numbering, and the summary on stderr.
-Never: knows a venue's message; that is the venue folder's inspector. A line that cannot be decoded gives a line with `error`.
+Never: knows a venue's message; that is the venue folder's inspector. A line that cannot be decoded gives a line with
+`error`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,14 @@
 """Order book of one instrument: snapshot, deltas, crossed check, best N levels.
 
 Owns: the resting sizes per price of both sides, the sequence of the newest update, and whether the book may be used.
-Never: judges whether an update continues the last one (each venue has its own rule and calls `lose` on a gap); keeps money.
-Units: prices and sizes are floats in instrument terms; flat sides are `(price, size, price, size, …)`, best level first.
+Never: judges whether an update continues the last one (each venue has its own rule and calls `lose` on a
+gap); keeps money.
+Units: prices and sizes are floats in instrument terms; flat sides are `(price, size, price, size, …)`, best level
+first.
 
 1. Updates only touch a dict per side; sorting is put off until somebody asks for the best levels.
-2. Each side remembers its best prices (`_near`) down to a bound, and the prices within it that changed since. Asking merges
-   those; only when too few levels are left is the whole side sorted again.
+2. Each side remembers its best prices (`_near`) down to a bound, and the prices within it that changed since. Asking
+   merges those; only when too few levels are left is the whole side sorted again.
 3. Invariant: a lost book yields no levels until the next snapshot (tests/state/test_book.py).
 """
 

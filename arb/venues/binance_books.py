@@ -4,10 +4,11 @@ Owns: the book, the diffs that wait for an image, and the two rules of continuit
 Never: asks for an image more than once per loss or overflow; how fast the shell obeys is the shell's business.
 Units: `received_ns` monotonic; `event_ms` UTC.
 
-Spot (binance-spot.md, Local book): diffs with u ≤ id are old; the first one applied has U ≤ id+1 ≤ u, each later one U ≤ id+1
-(normally equal). The venue's own page asks for U ≤ id ≤ u at first, which real sessions miss.
-USD-M: diffs with u < id are old; the first one has pu ≤ id ≤ u (that is the documented U ≤ id ≤ u, and also a diff that directly
-continues the image, pu = id; between pu and U nothing happened to this symbol). Each later one has pu equal to the last u.
+Spot (binance-spot.md, Local book): diffs with u ≤ id are old; the first one applied has U ≤ id+1 ≤ u, each later one
+U ≤ id+1 (normally equal). The venue's own page asks for U ≤ id ≤ u at first, which real sessions miss.
+USD-M: diffs with u < id are old; the first one has pu ≤ id ≤ u (that is the documented U ≤ id ≤ u, and also a diff
+that directly continues the image, pu = id; between pu and U nothing happened to this symbol). Each later one has pu
+equal to the last u.
 
 Invariant: between a gap and the next image no depth is given out (tests/venues/test_binance_books.py).
 """
@@ -29,7 +30,8 @@ from arb.venues.binance_frames import DepthDiff, DepthImage
 from arb.venues.spec import Alive, BookChanged, BookLost, HttpRequest, Inbound, NeedSnapshot
 
 MAX_WAITING: Final = 512
-"""Diffs kept while an image is awaited (50 s at 100 ms); more means that the image is overdue: ask again, start over."""
+"""Diffs kept while an image is awaited (50 s at 100 ms); more means that the image is overdue: ask again, start
+over."""
 MAX_CROSSED: Final = 50
 """Diffs in a row over which a book may look crossed before it is taken for corrupt."""
 
@@ -39,7 +41,7 @@ FeedDiff = DepthDiff[Measure]
 FeedImage = DepthImage[Measure]
 
 
-class Step(Enum):
+class Continuity(Enum):
     """What a diff is to a book."""
 
     OLD = "old"
@@ -51,29 +53,29 @@ class Step(Enum):
 class DiffRule:
     """How diffs join an image and follow one another."""
 
-    joins: Callable[[FeedDiff, int], Step]
+    joins: Callable[[FeedDiff, int], Continuity]
     """The first diff after an image with this id."""
-    follows: Callable[[FeedDiff, int], Step]
+    follows: Callable[[FeedDiff, int], Continuity]
     """Any later diff, after this id."""
 
 
-def joins_spot(diff: FeedDiff, last_id: int) -> Step:
+def joins_spot(diff: FeedDiff, last_id: int) -> Continuity:
     """Spot: U ≤ id+1 ≤ u joins."""
     if diff.final_id <= last_id:
-        return Step.OLD
-    return Step.NEXT if diff.first_id <= last_id + 1 else Step.GAP
+        return Continuity.OLD
+    return Continuity.NEXT if diff.first_id <= last_id + 1 else Continuity.GAP
 
 
-def joins_usdm(diff: FeedDiff, last_id: int) -> Step:
+def joins_usdm(diff: FeedDiff, last_id: int) -> Continuity:
     """USD-M: u < id is old, pu ≤ id ≤ u joins."""
     if diff.final_id < last_id:
-        return Step.OLD
-    return Step.NEXT if 0 <= diff.previous_id <= last_id or diff.first_id <= last_id else Step.GAP
+        return Continuity.OLD
+    return Continuity.NEXT if 0 <= diff.previous_id <= last_id or diff.first_id <= last_id else Continuity.GAP
 
 
-def follows_usdm(diff: FeedDiff, last_id: int) -> Step:
+def follows_usdm(diff: FeedDiff, last_id: int) -> Continuity:
     """USD-M: the chain of `pu`."""
-    return Step.NEXT if diff.previous_id == last_id else Step.GAP
+    return Continuity.NEXT if diff.previous_id == last_id else Continuity.GAP
 
 
 def flat_of(pairs: list[tuple[float, float]], levels: int) -> tuple[float, ...]:
@@ -97,7 +99,7 @@ class DiffBook:
     received_ns: int = attrs.field(default=0, init=False)
     event_ms: int | None = attrs.field(default=None, init=False)
     _changed: tuple[Inbound, ...] = attrs.field(init=False)
-    _follows: Callable[[FeedDiff, int], Step] = attrs.field(init=False)
+    _follows: Callable[[FeedDiff, int], Continuity] = attrs.field(init=False)
     _waiting: deque[tuple[FeedDiff, int]] = attrs.field(factory=deque, init=False)
     _is_asked: bool = attrs.field(default=False, init=False)
     _has_diffs: bool = attrs.field(default=False, init=False)
@@ -116,12 +118,12 @@ class DiffBook:
         if not (book.is_synced and self._has_diffs):
             return self._wait(diff, received_ns)
         step = self._follows(diff, book.sequence)
-        if step is Step.NEXT:
+        if step is Continuity.NEXT:
             self._apply(diff, received_ns)
             if self._crossed_diffs is None or self._crossed_diffs < MAX_CROSSED:
                 return self._changed
             return self._lose(f"crossed for {MAX_CROSSED} updates")
-        if step is Step.OLD:
+        if step is Continuity.OLD:
             return _ALIVE
         gap = f"gap: after {book.sequence} came {diff.first_id}..{diff.final_id} (pu {diff.previous_id})"
         lost = self._lose(gap)
@@ -139,9 +141,9 @@ class DiffBook:
         while self._waiting:
             diff, at_ns = self._waiting[0]
             step = self._follows(diff, self.book.sequence)
-            if step is Step.GAP:
+            if step is Continuity.GAP:
                 return self._rejoin(f"image {image.last_id} does not reach {diff.first_id}")
-            if step is Step.NEXT:
+            if step is Continuity.NEXT:
                 self._apply(diff, at_ns)
             self._waiting.popleft()
         return self._changed

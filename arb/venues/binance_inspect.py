@@ -12,7 +12,21 @@ from typing import Final
 import attrs
 
 from arb.venues.binance_private_inspect import account_rows, order_rows, private_stream
-from arb.venues.inspection import Row, book, event, exactly, levels, moment, pick, rows, status, table, trade, unknown, word
+from arb.venues.inspection import (
+    Row,
+    book,
+    event,
+    exactly,
+    levels,
+    moment,
+    pick,
+    rows,
+    status,
+    table,
+    trade,
+    unknown,
+    word,
+)
 from arb.venues.recorded_rows import recorded_row
 from arb.venues.spec import Decoded
 
@@ -104,7 +118,9 @@ def _body(venue: str, fields: Row, stream: str) -> Iterable[Row]:
         return (event(venue, "ticker", word(fields, "symbol"), moment(fields, "time"), price=pick(fields, "price")),)
     if (private := account_rows(venue, fields) or order_rows(venue, fields)) is not None:
         return private
-    if isinstance(fields.get("symbols"), list) and "rateLimits" in names or "serverTime" in names and "symbols" in names:
+    if (isinstance(fields.get("symbols"), list) and "rateLimits" in names) or (
+        "serverTime" in names and "symbols" in names
+    ):
         return _exchange(venue, fields)
     recorded = recorded_row(venue, fields)
     return (recorded if recorded is not None else _status(venue, fields, stream),)
@@ -143,7 +159,9 @@ def _diff(venue: str, fields: Row, stream: str) -> Row:
 def _image(venue: str, fields: Row, stream: str) -> Row:
     symbol = word(fields, "symbol") or _symbol_of(stream)
     sides = levels(fields["bids"]), levels(fields["asks"])
-    return book(venue, symbol, moment(fields, "E", "T", "timestamp"), sides, _sequence(fields, "lastUpdateId"), is_whole=True)
+    return book(
+        venue, symbol, moment(fields, "E", "T", "timestamp"), sides, _sequence(fields, "lastUpdateId"), is_whole=True
+    )
 
 
 def _trade(venue: str, fields: Row, symbol: str | None) -> Row:

@@ -57,7 +57,9 @@ def parse_rules(
     rows = {row.symbol: row for row in body_of(venue, answer, EXCHANGE_INFO).symbols}
     for symbol in symbols:
         if symbol not in rows:
-            raise ConfigError(f"{venue} lists no symbol {symbol!r}: write it in capitals without a dash, for example BTCUSDT")
+            raise ConfigError(
+                f"{venue} lists no symbol {symbol!r}: write it in capitals without a dash, for example BTCUSDT"
+            )
     return tuple(_instrument(venue, kind, rows[symbol], intervals_s.get(symbol)) for symbol in symbols)
 
 

@@ -152,7 +152,7 @@ class BinanceStream:
         return (Fault(f"unknown frame: {shown(payload)}"),)
 
 
-# --- routes ------------------------------------------------------------------------------------------------------------
+# --- routes ----------------------------------------------------------------------------------------------------------
 
 _DIFF_FRAME: Final = msgspec.json.Decoder(StreamFrame[DepthDiff[Measure]], strict=False)
 _DIFF: Final = msgspec.json.Decoder(DepthDiff[Measure], strict=False)

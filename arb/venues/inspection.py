@@ -157,7 +157,15 @@ def level(price: object, size: object) -> list[str] | None:
     return [price_text, size_text] if Decimal(price_text) else None
 
 
-def book(venue: str, symbol: str | None, ts_ms: int | None, sides: tuple[list[list[str]], list[list[str]]], sequence: int | None, *, is_whole: bool) -> Row:
+def book(
+    venue: str,
+    symbol: str | None,
+    ts_ms: int | None,
+    sides: tuple[list[list[str]], list[list[str]]],
+    sequence: int | None,
+    *,
+    is_whole: bool,
+) -> Row:
     """An order book or a change of one."""
     return {
         "venue": venue,
@@ -171,7 +179,15 @@ def book(venue: str, symbol: str | None, ts_ms: int | None, sides: tuple[list[li
     }
 
 
-def trade(venue: str, symbol: str | None, ts_ms: int | None, price: str | None, size: str | None, side: str | None, trade_id: str | None) -> Row:
+def trade(
+    venue: str,
+    symbol: str | None,
+    ts_ms: int | None,
+    price: str | None,
+    size: str | None,
+    side: str | None,
+    trade_id: str | None,
+) -> Row:
     """A public execution; `side` is the taker's.
 
     `price` and `size` are None where the source left them out.

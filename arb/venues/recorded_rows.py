@@ -1,6 +1,7 @@
 """Rows of common recordings that are no venue's own messages, for `arb inspect`: data vendors' CSV and candles.
 
-Owns: five shapes, told apart by their columns (book images by numbered columns, book rows, best quotes, trades, candles).
+Owns: five shapes, told apart by their columns (book images by numbered columns, book rows, best quotes, trades,
+candles).
 Never: guesses; a row of another shape is not ours.
 Units: as `inspection`.
 """

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import arb.venues
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import arb.venues
 from arb.domain.errors import ConfigError, ProtocolError, VenueUnavailable
 from arb.domain.ids import FeedId, InstrumentId
 from arb.venues import load_venue
@@ -22,7 +23,11 @@ ROOT = Path(arb.venues.__file__).parent
 GOLDEN = Path(__file__).parent.parent / "golden"
 NOT_VENUES = {"wire", "simulated", "__pycache__"}
 VENUES = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in NOT_VENUES)
-SYMBOLS = {"upbit": ("KRW-BTC", "KRW-XRP"), "binance_spot": ("BTCUSDT", "BNBBTC", "BNBUSDT"), "binance_usdm": ("BTCUSDT",)}
+SYMBOLS = {
+    "upbit": ("KRW-BTC", "KRW-XRP"),
+    "binance_spot": ("BTCUSDT", "BNBBTC", "BNBUSDT"),
+    "binance_usdm": ("BTCUSDT",),
+}
 STREAMING = sorted(SYMBOLS)
 INSPECTED = [name for name in VENUES if load_venue(name).inspect is not None]
 
@@ -48,7 +53,9 @@ FRAMES = {name: [case["frame"].encode() for case in golden(name)] for name in IN
 
 def test_every_folder_exports_a_venue_of_its_own_name() -> None:
     assert [spec(name).venue for name in VENUES] == VENUES
-    assert {name for name in VENUES if (market := spec(name).market) and market.streams((instrument(name, "X"),), name)} == set(STREAMING)
+    assert {
+        name for name in VENUES if (market := spec(name).market) and market.streams((instrument(name, "X"),), name)
+    } == set(STREAMING)
     assert STREAMING == INSPECTED
 
 
@@ -83,7 +90,9 @@ def test_rates_read_any_answer(name: str) -> None:
     rate = spec(name).rate
     for status in (200, 400, 403, 418, 429, 500, 503):
         for body in (b"", b"{}", b"\xff\x00", b'{"code":-1003,"msg":"banned until soon"}'):
-            response = HttpResponse(status=status, headers={"retry-after": "soon", "x-mbx-used-weight-1m": "many"}, body=body)
+            response = HttpResponse(
+                status=status, headers={"retry-after": "soon", "x-mbx-used-weight-1m": "many"}, body=body
+            )
             assert rate.reports(response) == () or status == 429
             wait = rate.back_off(response, 1795000000000)
             assert wait is None or 0 <= wait.wait_s < 86_400
@@ -106,7 +115,11 @@ def test_feeds_and_instruments_of_a_plan_are_whole(name: str) -> None:
 def survive(name: str, frame: bytes) -> None:
     """A frame gives events, a body gives a value or one of our errors; nothing else."""
     for first, protocol in protocols(name):
-        for events in (protocol.receive(frame, 1), protocol.receive_snapshot(first, frame, 2), protocol.receive(frame, 3)):
+        for events in (
+            protocol.receive(frame, 1),
+            protocol.receive_snapshot(first, frame, 2),
+            protocol.receive(frame, 3),
+        ):
             assert isinstance(events, tuple)
             assert events
         depth = protocol.depth(first, 15)
@@ -114,10 +127,8 @@ def survive(name: str, frame: bytes) -> None:
     venue = spec(name)
     assert venue.market is not None
     assert venue.inspect is not None
-    try:
+    with suppress(ProtocolError):
         venue.inspect.decode(frame.decode("utf-8", "replace"))
-    except ProtocolError:
-        pass
     response = HttpResponse(status=200, headers={}, body=frame)
     for parse in (
         lambda: venue.market.parse_depth(first, FeedId("f"), response, 1),
@@ -125,10 +136,8 @@ def survive(name: str, frame: bytes) -> None:
         lambda: venue.market.parse_status(SYMBOLS[name], (response,) * 9, 1),
         lambda: venue.market.parse_time(response),
     ):
-        try:
+        with suppress(ConfigError, ProtocolError, VenueUnavailable):
             parse()
-        except (ConfigError, ProtocolError, VenueUnavailable):
-            pass
 
 
 JSON = st.recursive(
@@ -137,8 +146,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4)
     | st.dictionaries(
         st.sampled_from(
-            "type ty code cd timestamp tms orderbook_units obu e E s U u pu b a p q T m stream data result id error code msg status"
-            " lastUpdateId bids asks event subscriptionId symbol market trade_price orderId clientOrderId symbols o B P".split()
+            ["type", "ty", "code", "cd", "timestamp", "tms", "orderbook_units", "obu", "e", "E", "s", "U", "u", "pu",
+            "b", "a", "p", "q", "T", "m", "stream", "data", "result", "id", "error", "code", "msg", "status",
+            "lastUpdateId", "bids", "asks", "event", "subscriptionId", "symbol", "market", "trade_price", "orderId",
+            "clientOrderId", "symbols", "o", "B", "P"]
         ),
         inner,
         max_size=8,
@@ -162,7 +173,23 @@ def test_damaged_frames_give_an_event_or_a_fault(name: str, data: st.DataObject)
     at = data.draw(st.integers(0, len(frame) - 1))
     length = data.draw(st.integers(0, 12))
     patch = data.draw(
-        st.sampled_from([b"", b"null", b"-1", b"1e400", b"1e-400", b"NaN", b"-Infinity", b'"x"', b"{}", b"[]", b"9" * 400, b"\xff", b'":'])
+        st.sampled_from(
+            [
+                b"",
+                b"null",
+                b"-1",
+                b"1e400",
+                b"1e-400",
+                b"NaN",
+                b"-Infinity",
+                b'"x"',
+                b"{}",
+                b"[]",
+                b"9" * 400,
+                b"\xff",
+                b'":',
+            ]
+        )
         | st.binary(max_size=4)
     )
     survive(name, frame[:at] + patch + frame[at + length :])

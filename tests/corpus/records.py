@@ -12,7 +12,8 @@ from typing import Any
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 FILES = sorted(path for path in CORPUS.glob("*.jsonl*")) if CORPUS.exists() else []
 MARKETS = {"upbit": "upbit", "usdm": "binance_usdm"}
-"""Which inspector reads a record: by venue, or by the kind of Binance market; anything else of Binance is read as spot."""
+"""Which inspector reads a record: by venue, or by the kind of Binance market; anything else of Binance is read as
+spot."""
 
 
 def lines(path: Path) -> Iterator[str]:

@@ -30,7 +30,9 @@ class PlainBook:
         self.last: int | None = None
 
     def load(self, image: dict[str, Any]) -> None:
-        self.sides = {short: {float(p): float(s) for p, s in image[name]} for short, name in (("b", "bids"), ("a", "asks"))}
+        self.sides = {
+            short: {float(p): float(s) for p, s in image[name]} for short, name in (("b", "bids"), ("a", "asks"))
+        }
         self.last = image["lastUpdateId"]
 
     def apply(self, data: dict[str, Any]) -> None:

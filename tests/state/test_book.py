@@ -70,9 +70,7 @@ TestBookAgainstDict.settings = settings(max_examples=40, stateful_step_count=30,
 
 @given(st.lists(st.lists(st.tuples(PRICES, st.sampled_from([0.0, 1.0, 2.0])), max_size=60), max_size=30), COUNTS)
 @settings(deadline=None, max_examples=30)
-def test_reading_seldom_gives_what_reading_often_gives(
-    updates: list[list[tuple[float, float]]], count: int
-) -> None:
+def test_reading_seldom_gives_what_reading_often_gives(updates: list[list[tuple[float, float]]], count: int) -> None:
     often, seldom = Ladder(True), Ladder(True)
     for pairs in updates:
         often.apply(pairs)

@@ -43,7 +43,9 @@ def protocol(venue: str, *symbols: str) -> MarketProtocol:
 
 def answer(body: object, status: int = 200, **headers: str) -> HttpResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return HttpResponse(status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}, body=raw)
+    return HttpResponse(
+        status=status, headers={name.replace("_", "-"): text for name, text in headers.items()}, body=raw
+    )
 
 
 def diff(

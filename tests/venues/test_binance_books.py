@@ -111,7 +111,9 @@ def test_gap_hides_depth_until_resync(name: str, previous: int | None) -> None:
     lost = stream.receive(diff(STREAM, 18, 20, [["99.0", "1"]], [], previous), 5)
     assert isinstance(lost[0], BookLost)
     assert stream.depth(instrument, 15) is None
-    assert isinstance(stream.receive(diff(STREAM, 21, 25, [["98.0", "1"]], [], None if previous is None else 20), 6)[0], Alive)
+    assert isinstance(
+        stream.receive(diff(STREAM, 21, 25, [["98.0", "1"]], [], None if previous is None else 20), 6)[0], Alive
+    )
     assert stream.depth(instrument, 15) is None
     assert kinds(stream.receive_snapshot(instrument, image(20, BID, ASK), 7)) == ["BookChanged"]
     depth = stream.depth(instrument, 15)
@@ -157,7 +159,9 @@ def test_partial_books_are_taken_whole_and_older_ones_dropped() -> None:
 
     def pushed(last: int, bid: str) -> tuple[Inbound, ...]:
         data = {"lastUpdateId": last, "bids": [[bid, "1"]], "asks": ASK}
-        return stream.receive(json.dumps({"stream": "btcusdt@depth20@100ms", "data": data}, separators=(",", ":")).encode(), last)
+        return stream.receive(
+            json.dumps({"stream": "btcusdt@depth20@100ms", "data": data}, separators=(",", ":")).encode(), last
+        )
 
     assert pushed(10, "100.0") == (BookChanged(SPOT),)
     assert kinds(pushed(9, "99.0")) == ["Alive"]
@@ -204,7 +208,9 @@ def test_whatever_is_lost_a_synchronised_book_equals_the_venues(
                 events += stream.receive_snapshot(instrument, wanted, at_ns)
                 wanted = None
             if any(isinstance(event, NeedSnapshot) for event in events):
-                wanted = image(last, [[str(p), str(s)] for p, s in bids.items()], [[str(p), str(s)] for p, s in asks.items()])
+                wanted = image(
+                    last, [[str(p), str(s)] for p, s in bids.items()], [[str(p), str(s)] for p, s in asks.items()]
+                )
             depth = stream.depth(instrument, 50)
             if depth is not None and not is_lost and depth.sequence == last:
                 assert depth.bids == tuple(float(v) for p in sorted(bids, reverse=True) for v in (p, bids[p]))

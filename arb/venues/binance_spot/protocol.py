@@ -3,8 +3,8 @@
 Owns: the choice of streams; the reading is `binance_streams`, the books `binance_books`.
 Never: waits, reads a clock.
 
-Books come from diffs (`@depth@100ms`), the only stream with a sequence to check; `@depth20@100ms` and `@bookTicker` are read
-where a connection carries them.
+Books come from diffs (`@depth@100ms`), the only stream with a sequence to check; `@depth20@100ms` and `@bookTicker`
+are read where a connection carries them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ Never: sends them.
 Units: quote of the symbol; times UTC milliseconds.
 """
 
-
 from __future__ import annotations
 
 from urllib.parse import quote
@@ -58,7 +57,9 @@ class SpotMarket:
         """An order book image."""
         limit = smallest_limit(levels, tuple(DEPTH_WEIGHTS))
         query = f"symbol={quote(symbol)}&limit={min(max(levels, 1), limit)}"
-        return HttpRequest(method="GET", path="/api/v3/depth", query=query, bucket="weight", weight=DEPTH_WEIGHTS[limit])
+        return HttpRequest(
+            method="GET", path="/api/v3/depth", query=query, bucket="weight", weight=DEPTH_WEIGHTS[limit]
+        )
 
     def parse_depth(self, instrument: InstrumentId, feed: FeedId, answer: HttpResponse, received_ns: int) -> Depth:
         """The image; its update id is its sequence."""

@@ -3,7 +3,8 @@
 Owns: which stream lives on which path; the reading is `binance_streams`, the books `binance_books`.
 Never: waits, reads a clock. Subscribing on the wrong path is acknowledged and then silent for ever.
 
-`/public` carries what the matching engine pushes (depth, bookTicker, trade), `/market` what is aggregated (markPrice, aggTrade).
+`/public` carries what the matching engine pushes (depth, bookTicker, trade), `/market` what is aggregated (markPrice,
+aggTrade).
 """
 
 from __future__ import annotations

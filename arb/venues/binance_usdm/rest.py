@@ -64,7 +64,9 @@ class UsdmMarket:
         """An order book image."""
         limit = smallest_limit(levels, tuple(DEPTH_WEIGHTS))
         query = f"symbol={quote(symbol)}&limit={limit}"
-        return HttpRequest(method="GET", path="/fapi/v1/depth", query=query, bucket="weight", weight=DEPTH_WEIGHTS[limit])
+        return HttpRequest(
+            method="GET", path="/fapi/v1/depth", query=query, bucket="weight", weight=DEPTH_WEIGHTS[limit]
+        )
 
     def parse_depth(self, instrument: InstrumentId, feed: FeedId, answer: HttpResponse, received_ns: int) -> Depth:
         """The image; its update id is its sequence."""

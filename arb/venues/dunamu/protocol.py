@@ -4,10 +4,9 @@ Owns: one request and the reading of its answer.
 Never: is executable; updates stop at night and at weekends.
 Units: KRW per USD, although the code is written KRWUSD; times UTC milliseconds.
 
-`[{"code":"FRX.KRWUSD","date":"2026-11-20","time":"20:01:49","basePrice":1450.50,"timestamp":1795172509000,…}]`; date and time
-are Korean; older bodies have no `timestamp`.
+`[{"code":"FRX.KRWUSD","date":"2026-11-20","time":"20:01:49","basePrice":1450.50,"timestamp":1795172509000,…}]`;
+date and time are Korean; older bodies have no `timestamp`.
 """
-
 
 from __future__ import annotations
 

@@ -11,19 +11,61 @@ from typing import Final
 
 import attrs
 
-from arb.venues.inspection import Row, book, event, exactly, level, levels, moment, pick, rows, status, table, trade, unknown, word
+from arb.venues.inspection import (
+    Row,
+    book,
+    event,
+    exactly,
+    level,
+    levels,
+    moment,
+    pick,
+    rows,
+    status,
+    table,
+    trade,
+    unknown,
+    word,
+)
 from arb.venues.recorded_rows import recorded_row
 from arb.venues.spec import Decoded
 
 _VENUE: Final = "upbit"
 _LONG: Final = {
-    "ty": "type", "cd": "code", "tms": "timestamp", "obu": "orderbook_units", "tp": "trade_price", "tv": "trade_volume",
-    "ab": "ask_bid", "sid": "sequential_id", "ttms": "trade_timestamp", "op": "opening_price", "hp": "high_price",
-    "lp": "low_price", "pcp": "prev_closing_price", "atv24h": "acc_trade_volume_24h", "atp24h": "acc_trade_price_24h",
-    "ms": "market_state", "st": "stream_type", "uid": "uuid", "ot": "order_type", "s": "state", "tuid": "trade_uuid",
-    "p": "price", "ap": "avg_price", "v": "volume", "rv": "remaining_volume", "ev": "executed_volume", "tif": "time_in_force",
-    "tf": "trade_fee", "im": "is_maker", "id": "identifier", "otms": "order_timestamp", "ast": "assets", "asttms": "asset_timestamp",
-}  # fmt: skip
+    "ty": "type",
+    "cd": "code",
+    "tms": "timestamp",
+    "obu": "orderbook_units",
+    "tp": "trade_price",
+    "tv": "trade_volume",
+    "ab": "ask_bid",
+    "sid": "sequential_id",
+    "ttms": "trade_timestamp",
+    "op": "opening_price",
+    "hp": "high_price",
+    "lp": "low_price",
+    "pcp": "prev_closing_price",
+    "atv24h": "acc_trade_volume_24h",
+    "atp24h": "acc_trade_price_24h",
+    "ms": "market_state",
+    "st": "stream_type",
+    "uid": "uuid",
+    "ot": "order_type",
+    "s": "state",
+    "tuid": "trade_uuid",
+    "p": "price",
+    "ap": "avg_price",
+    "v": "volume",
+    "rv": "remaining_volume",
+    "ev": "executed_volume",
+    "tif": "time_in_force",
+    "tf": "trade_fee",
+    "im": "is_maker",
+    "id": "identifier",
+    "otms": "order_timestamp",
+    "ast": "assets",
+    "asttms": "asset_timestamp",
+}
 """The short names of streams whose values are used here (`SIMPLE`)."""
 _SIDES: Final = {"BID": "buy", "ASK": "sell", "bid": "buy", "ask": "sell"}
 

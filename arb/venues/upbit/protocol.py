@@ -1,7 +1,8 @@
 """Upbit's public stream: frames in, market events out.
 
 Owns: the newest image of each book of one connection.
-Never: waits, reads a clock, keeps levels of an older image: every message is a whole image, so there is nothing to patch.
+Never: waits, reads a clock, keeps levels of an older image: every message is a whole image, so there is nothing to
+patch.
 Units: `received_ns` monotonic; venue times UTC, normalised to nanoseconds.
 
 1. One request subscribes to everything; a second one would replace it.
@@ -82,7 +83,9 @@ def image_of(instrument: InstrumentId) -> UpbitImage:
     return UpbitImage(instrument, (BookChanged(instrument),))
 
 
-def flatten(units: list[UpbitUnit[float]] | list[UpbitUnitSimple[float]], levels: int) -> tuple[list[float], list[float]]:
+def flatten(
+    units: list[UpbitUnit[float]] | list[UpbitUnitSimple[float]], levels: int
+) -> tuple[list[float], list[float]]:
     """Bids and asks of the first `levels` units, flat, without the padding."""
     bids: list[float] = []
     asks: list[float] = []
@@ -213,5 +216,3 @@ def _trade(message: FeedTrade, received_ns: int) -> tuple[Inbound, ...]:
             received_ns=received_ns,
         ),
     )
-
-

@@ -4,10 +4,9 @@ Owns: the requests and the reading of their answers.
 Never: sends them.
 Units: quote of the market; times UTC milliseconds.
 
-Ticks: `/v1/orderbook/instruments` states the price step at the *present* price, `/v1/ticker` that price; the published band
-table supplies the steps at other prices (`rules.ticks_with`).
+Ticks: `/v1/orderbook/instruments` states the price step at the *present* price, `/v1/ticker` that price; the
+published band table supplies the steps at other prices (`rules.ticks_with`).
 """
-
 
 from __future__ import annotations
 
@@ -78,7 +77,9 @@ class UpbitMarket:
         markets = {row.market: row for row in body_of("upbit", answers[0], _MARKETS)}
         for symbol in symbols:
             if symbol not in markets:
-                raise ConfigError(f"upbit lists no market {symbol!r}: write QUOTE-BASE in capitals, for example KRW-BTC")
+                raise ConfigError(
+                    f"upbit lists no market {symbol!r}: write QUOTE-BASE in capitals, for example KRW-BTC"
+                )
         ticks = {row.market: row.tick_size for row in body_of("upbit", answers[1], _RULES)}
         prices = {row.market: row.trade_price for row in body_of("upbit", answers[2], _TICKERS)}
         for symbol in symbols:

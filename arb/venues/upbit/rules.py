@@ -81,7 +81,8 @@ QUOTES: Final = {
 def ticks_with(published: TickTable, tick_now: Decimal, price_now: Decimal) -> TickTable:
     """The published table corrected by the step that the venue states for the present price.
 
-    Where both agree the table stands. Where they differ, the band of the present price takes the stated step, and the steps
+    Where both agree the table stands. Where they differ, the band of the present price takes the stated step, and the
+    steps
     of the other bands are kept between it and their published value: never coarser below it, never finer above it.
     """
     if published.tick_at(price_now) == tick_now:

@@ -15,7 +15,17 @@ def received(stream: str, data: dict[str, object], pretty: bool = False) -> tupl
     return protocol("binance_spot", "BTCUSDT", "ETHUSDT").receive(text.encode(), 9)
 
 
-TRADE = {"e": "trade", "E": 3, "s": "BTCUSDT", "t": 12, "p": "61000.10000000", "q": "0.00200000", "T": 1795000000001, "m": True, "M": True}
+TRADE = {
+    "e": "trade",
+    "E": 3,
+    "s": "BTCUSDT",
+    "t": 12,
+    "p": "61000.10000000",
+    "q": "0.00200000",
+    "T": 1795000000001,
+    "m": True,
+    "M": True,
+}
 
 
 def test_trades_are_read_with_and_without_envelope_however_spaced() -> None:
@@ -35,7 +45,9 @@ def test_best_quotes_have_no_time() -> None:
 
 
 def test_day_ticker() -> None:
-    (seen,) = received("btcusdt@ticker", {"e": "24hrTicker", "E": 7, "s": "BTCUSDT", "c": "9.5", "b": "9.4", "a": "9.6"})
+    (seen,) = received(
+        "btcusdt@ticker", {"e": "24hrTicker", "E": 7, "s": "BTCUSDT", "c": "9.5", "b": "9.4", "a": "9.6"}
+    )
     assert isinstance(seen, TickerSeen)
     assert (seen.last, seen.bid, seen.ask, seen.venue_ns) == ("9.5", "9.4", "9.6", 7_000_000)
 

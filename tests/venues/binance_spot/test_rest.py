@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -18,12 +19,18 @@ SPOT = market("binance_spot")
 D = Decimal
 
 
-def row(symbol: str, *filters: dict[str, object], status: str = "TRADING") -> dict[str, object]:
-    always: list[dict[str, object]] = [
+def row(symbol: str, *filters: Mapping[str, object], status: str = "TRADING") -> dict[str, object]:
+    always: list[Mapping[str, object]] = [
         {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01000000"},
         {"filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000.00000000", "stepSize": "0.00001000"},
     ]
-    return {"symbol": symbol, "status": status, "baseAsset": symbol[:-4], "quoteAsset": "USDT", "filters": always + list(filters)}
+    return {
+        "symbol": symbol,
+        "status": status,
+        "baseAsset": symbol[:-4],
+        "quoteAsset": "USDT",
+        "filters": always + list(filters),
+    }
 
 
 NOTIONAL = {"filterType": "NOTIONAL", "minNotional": "5.00000000", "maxNotional": "9000000.00000000"}
@@ -62,7 +69,9 @@ def test_missing_symbol_and_missing_step_are_told_apart() -> None:
         SPOT.parse_instruments(("BTCUSDT",), (answer({"symbols": [bare]}),))
 
 
-@pytest.mark.parametrize(("levels", "limit", "weight"), [(15, 15, 5), (100, 100, 5), (101, 101, 25), (1000, 1000, 50), (9000, 5000, 250)])
+@pytest.mark.parametrize(
+    ("levels", "limit", "weight"), [(15, 15, 5), (100, 100, 5), (101, 101, 25), (1000, 1000, 50), (9000, 5000, 250)]
+)
 def test_depth_weighs_by_its_limit(levels: int, limit: int, weight: int) -> None:
     request = SPOT.depth_request("BTCUSDT", levels)
     assert (request.query, request.weight) == (f"symbol=BTCUSDT&limit={limit}", weight)
@@ -82,7 +91,9 @@ def test_server_time() -> None:
 
 
 def test_usage_headers() -> None:
-    response = answer({}, x_mbx_used_weight_1m="57", x_mbx_order_count_10s="3", x_mbx_order_count_1d="99", x_mbx_used_weight="x")
+    response = answer(
+        {}, x_mbx_used_weight_1m="57", x_mbx_order_count_10s="3", x_mbx_order_count_1d="99", x_mbx_used_weight="x"
+    )
     assert RATE.reports(response) == (
         RateReport(bucket="weight", used=57),
         RateReport(bucket="orders-10s", used=3),
@@ -98,7 +109,12 @@ def test_usage_headers() -> None:
         (429, {"code": -1003, "msg": "Too much request weight used."}, {}, (50.0, False)),
         (418, {"code": -1003, "msg": "Way too much; IP banned until 1795000045000."}, {}, (15.0, True)),
         (418, {}, {}, (120.0, True)),
-        (400, {"code": -1003, "msg": "IP(1.2.3.4) banned until 1795000040000. Please use websocket."}, {}, (10.0, True)),
+        (
+            400,
+            {"code": -1003, "msg": "IP(1.2.3.4) banned until 1795000040000. Please use websocket."},
+            {},
+            (10.0, True),
+        ),
     ],
 )
 def test_silence_after_a_refusal(
@@ -117,7 +133,8 @@ def test_other_refusals_need_no_silence() -> None:
 def test_streams_are_named_in_the_url_and_the_rest_subscribed_in_few_frames() -> None:
     (small,) = plans("binance_spot", "BTCUSDT", "ETHUSDT")
     assert small.path == (
-        "/stream?streams=btcusdt@depth@100ms/btcusdt@trade/btcusdt@ticker/ethusdt@depth@100ms/ethusdt@trade/ethusdt@ticker"
+        "/stream?streams=btcusdt@depth@100ms/btcusdt@trade/btcusdt@ticker"
+        "/ethusdt@depth@100ms/ethusdt@trade/ethusdt@ticker"
     )
     assert small.protocol.opening() == ()
     found = plans("binance_spot", *(f"C{number}USDT" for number in range(400)))

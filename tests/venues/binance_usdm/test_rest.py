@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -34,10 +35,11 @@ ROW = {
     ],
 }
 TERMS = [{"symbol": "XYZUSDT", "fundingIntervalHours": 4}]
-FRAME = {
+FRAME: dict[str, Any] = {
     "stream": "btcusdt@markPrice@1s",
     "data": {
-        "e": "markPriceUpdate", "E": 1795000000000, "s": "BTCUSDT", "p": "61000.12000000", "i": "60990.5", "P": "61000.0",
+        "e": "markPriceUpdate", "E": 1795000000000, "s": "BTCUSDT", "p": "61000.12000000", "i": "60990.5", "P":
+        "61000.0",
         "r": "0.00010000", "T": 1795046400000,
     },
 }  # fmt: skip
@@ -64,14 +66,25 @@ def test_funding_is_mark_interval_and_settled_rates_newest_first() -> None:
     assert paths == ["premiumIndex", "premiumIndex", "fundingInfo", "fundingRate", "fundingRate"]
 
     def mark(symbol: str) -> dict[str, object]:
-        return {"symbol": symbol, "markPrice": "61000.5", "indexPrice": "60999.1", "lastFundingRate": "-0.0001", "nextFundingTime": 1795046400000}
+        return {
+            "symbol": symbol,
+            "markPrice": "61000.5",
+            "indexPrice": "60999.1",
+            "lastFundingRate": "-0.0001",
+            "nextFundingTime": 1795046400000,
+        }
 
     past = [{"symbol": "BTCUSDT", "fundingRate": f"0.000{n}", "fundingTime": 1000 + n} for n in (1, 2, 3)]
     answers = (answer(mark("BTCUSDT")), answer(mark("XYZUSDT")), answer(TERMS), answer(past), answer([]))
     btc, xyz = USDM.parse_status(symbols, answers, 5)
     assert isinstance(btc, FundingRateSeen)
     assert isinstance(xyz, FundingRateSeen)
-    assert (btc.rate, btc.mark_price, btc.index_price, btc.interval_s) == (D("-0.0001"), D("61000.5"), D("60999.1"), 28_800)
+    assert (btc.rate, btc.mark_price, btc.index_price, btc.interval_s) == (
+        D("-0.0001"),
+        D("61000.5"),
+        D("60999.1"),
+        28_800,
+    )
     assert btc.past_rates == (D("0.0003"), D("0.0002"), D("0.0001"))
     assert (xyz.interval_s, xyz.past_rates) == (14_400, ())
     with pytest.raises(ProtocolError):
@@ -82,7 +95,10 @@ def test_books_and_funding_are_on_different_paths() -> None:
     public, second = plans("binance_usdm", "BTCUSDT", "ETHUSDT")
     assert (public.feed, second.feed) == ("binance_usdm/public/0", "binance_usdm/market/0")
     assert public.path == "/public/stream?streams=btcusdt@depth@100ms/ethusdt@depth@100ms"
-    assert second.path == "/market/stream?streams=btcusdt@markPrice@1s/btcusdt@aggTrade/ethusdt@markPrice@1s/ethusdt@aggTrade"
+    assert (
+        second.path
+        == "/market/stream?streams=btcusdt@markPrice@1s/btcusdt@aggTrade/ethusdt@markPrice@1s/ethusdt@aggTrade"
+    )
     assert second.protocol.depth(instrument("binance_usdm", "BTCUSDT").id, 15) is None
 
 
@@ -98,7 +114,7 @@ def test_mark_price_carries_the_instruments_own_interval() -> None:
 @pytest.mark.parametrize(("rate", "kind"), [("", Alive), ("nonsense", Fault), ("NaN", Fault)])
 def test_contracts_without_funding_are_silent_and_nonsense_is_a_fault(rate: str, kind: type) -> None:
     stream = plans("binance_usdm", "BTCUSDT")[1].protocol
-    frame = FRAME | {"data": dict(FRAME["data"]) | {"r": rate}}  # type: ignore[call-overload]
+    frame = FRAME | {"data": FRAME["data"] | {"r": rate}}
     assert isinstance(stream.receive(json.dumps(frame, separators=(",", ":")).encode(), 4)[0], kind)
 
 
@@ -107,7 +123,9 @@ def test_rows_of_insurance_fund_and_price_zero_are_no_trades() -> None:
 
     def events(kind: str, price: str) -> object:
         data = {"e": "trade", "E": 1, "T": 1, "s": "BTCUSDT", "t": 5, "p": price, "q": "1", "X": kind, "m": False}
-        return stream.receive(json.dumps({"stream": "btcusdt@trade", "data": data}, separators=(",", ":")).encode(), 1)[0]
+        return stream.receive(json.dumps({"stream": "btcusdt@trade", "data": data}, separators=(",", ":")).encode(), 1)[
+            0
+        ]
 
     assert isinstance(events("MARKET", "61000.1"), Trade)
     assert events("INSURANCE_FUND", "61000.1") == Alive()
@@ -116,7 +134,16 @@ def test_rows_of_insurance_fund_and_price_zero_are_no_trades() -> None:
 
 def test_depth_request_weighs_by_limit_and_the_image_has_a_time() -> None:
     assert USDM.depth_request("BTCUSDT", 15).query == "symbol=BTCUSDT&limit=20"
-    assert [USDM.depth_request("BTCUSDT", count).weight for count in (5, 50, 100, 500, 1000, 5000)] == [2, 2, 5, 10, 20, 20]
+    assert [USDM.depth_request("BTCUSDT", count).weight for count in (5, 50, 100, 500, 1000, 5000)] == [
+        2,
+        2,
+        5,
+        10,
+        20,
+        20,
+    ]
     body = {"lastUpdateId": 9, "E": 1795000000001, "T": 1795000000000, "bids": [["1.0", "2"]], "asks": []}
-    depth = USDM.parse_depth(instrument("binance_usdm", "BTCUSDT").id, plans("binance_usdm", "BTCUSDT")[0].feed, answer(body), 1)
+    depth = USDM.parse_depth(
+        instrument("binance_usdm", "BTCUSDT").id, plans("binance_usdm", "BTCUSDT")[0].feed, answer(body), 1
+    )
     assert (depth.bids, depth.asks, depth.venue_ns) == ((1.0, 2.0), (), 1795000000001 * 10**6)

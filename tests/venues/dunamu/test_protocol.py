@@ -26,7 +26,9 @@ def test_the_rate_is_exact_and_dated_in_utc() -> None:
     assert stamped.published_ms == 1795172509123
 
 
-@pytest.mark.parametrize("body", [[], [ROW | {"basePrice": 0}], [ROW | {"date": "yesterday"}], [ROW | {"code": "FRX.KRWJPY"}], {"error": 1}])
+@pytest.mark.parametrize(
+    "body", [[], [ROW | {"basePrice": 0}], [ROW | {"date": "yesterday"}], [ROW | {"code": "FRX.KRWJPY"}], {"error": 1}]
+)
 def test_anything_else_is_no_rate(body: object) -> None:
     with pytest.raises(ProtocolError):
         DUNAMU.parse_status((), (answer(body),), 8)

@@ -19,7 +19,8 @@ LONG = (
 )
 SHORT = (
     '{"ty":"orderbook","cd":"KRW-BTC","tms":%d,"tas":1.0,"tbs":2.0,"obu":['
-    '{"ap":149000000,"bp":148990000.0,"as":0.5,"bs":9.101e-05},{"ap":149010000.0,"bp":%s,"as":1.25,"bs":3.0}],"st":"REALTIME"}'
+    '{"ap":149000000,"bp":148990000.0,"as":0.5,"bs":9.101e-05},'
+    '{"ap":149010000.0,"bp":%s,"as":1.25,"bs":3.0}],"st":"REALTIME"}'
 )
 
 
@@ -62,7 +63,9 @@ def test_microseconds_are_recognised() -> None:
 
 def test_crossed_image_is_flagged() -> None:
     stream = protocol("upbit", "KRW-BTC")
-    stream.receive((LONG % (1795000000123, "1.0")).replace('"bid_price":148990000.0', '"bid_price":149000000.0').encode(), 1)
+    stream.receive(
+        (LONG % (1795000000123, "1.0")).replace('"bid_price":148990000.0', '"bid_price":149000000.0').encode(), 1
+    )
     depth = stream.depth(BTC, 15)
     assert depth is not None
     assert depth.is_crossed
@@ -83,7 +86,14 @@ def test_ticker_tells_the_market_state_when_it_changes() -> None:
     stream = protocol("upbit", "KRW-BTC")
 
     def tick(state: str, is_suspended: bool = False) -> list[str]:
-        frame = {"ty": "ticker", "cd": "KRW-BTC", "tms": 1795000000200, "tp": 149000000.0, "ms": state, "its": is_suspended}
+        frame = {
+            "ty": "ticker",
+            "cd": "KRW-BTC",
+            "tms": 1795000000200,
+            "tp": 149000000.0,
+            "ms": state,
+            "its": is_suspended,
+        }
         return [type(event).__name__ for event in stream.receive(json.dumps(frame).encode(), 5)]
 
     assert tick("ACTIVE") == ["TickerSeen"]

@@ -16,7 +16,12 @@ from tests.venues.markets import answer, market
 UPBIT = market("upbit")
 SYMBOLS = ("KRW-BTC", "KRW-USDT")
 MARKETS = [
-    {"market": "KRW-USDT", "korean_name": "테더", "english_name": "Tether", "market_event": {"warning": False, "caution": {}}},
+    {
+        "market": "KRW-USDT",
+        "korean_name": "테더",
+        "english_name": "Tether",
+        "market_event": {"warning": False, "caution": {}},
+    },
     {
         "market": "KRW-BTC",
         "korean_name": "비트코인",
@@ -43,7 +48,11 @@ def test_instruments_carry_rules_and_warnings_in_the_order_asked() -> None:
     btc, usdt = UPBIT.parse_instruments(SYMBOLS, rules("0.5"))
     assert (btc.id, btc.base, btc.quote) == ("upbit:KRW-BTC", "BTC", "KRW")
     assert btc.cautions == {Caution.WARNING, Caution.GLOBAL_PRICE_DIFFERENCE}
-    assert (btc.min_notional, btc.lot, btc.ticks.tick_at(Decimal(149_000_000))) == (Decimal(5000), Decimal("1e-8"), Decimal(1000))
+    assert (btc.min_notional, btc.lot, btc.ticks.tick_at(Decimal(149_000_000))) == (
+        Decimal(5000),
+        Decimal("1e-8"),
+        Decimal(1000),
+    )
     assert usdt.ticks.tick_at(Decimal(1450)) == Decimal("0.5")
     assert usdt.cautions == frozenset()
 
@@ -59,7 +68,10 @@ def test_unknown_symbol_is_a_configuration_error_and_a_useless_tick_a_protocol_e
 
 def test_depth_over_rest_is_sequenced_by_its_time() -> None:
     assert UPBIT.depth_request("KRW-BTC", 15).target == "/v1/orderbook?markets=KRW-BTC&count=15"
-    units = [{"ask_price": 2, "bid_price": 1.5, "ask_size": 3, "bid_size": 4}, {"ask_price": 0, "bid_price": 1, "ask_size": 0, "bid_size": 1}]
+    units = [
+        {"ask_price": 2, "bid_price": 1.5, "ask_size": 3, "bid_size": 4},
+        {"ask_price": 0, "bid_price": 1, "ask_size": 0, "bid_size": 1},
+    ]
     body = [{"market": "KRW-BTC", "timestamp": 1795000000123, "orderbook_units": units}]
     depth = UPBIT.parse_depth(InstrumentId("upbit:KRW-BTC"), FeedId("f"), answer(body), 9)
     assert (depth.bids, depth.asks) == ((1.5, 4.0, 1.0, 1.0), (2.0, 3.0))
