@@ -15,8 +15,8 @@ import trio
 
 from arb.cli.data_dir import DataDir
 from arb.cli.engine_config import engine_config, pair_strategies
-from arb.cli.schema import BankChoice, DataSource, Settings
 from arb.cli.observers import Observers
+from arb.cli.schema import BankChoice, DataSource, Settings
 from arb.cli.sight import ObservedInbox, Sight
 from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
 from arb.domain.depth import Depth
@@ -104,14 +104,25 @@ class Assembly:
         self.sink = ObservedInbox(self.inbox, self.sight)
         self.engine = Engine(engine_config(self.settings, self.around.clock.wall_ns()))
         self.drain = Drain(self.engine)
-        self.journal = SegmentJournal(self.data.journal, self.around.writer, run_id=self.around.run_id, build=self.around.build)
-        self.csv = CsvStore(
-            self.data.csv, run_id=self.around.run_id, mode=self.settings.mode.value, strategies=pair_strategies(self.settings)
+        self.journal = SegmentJournal(
+            self.data.journal, self.around.writer, run_id=self.around.run_id, build=self.around.build
         )
-        self.store = StoreWorker(self.csv, self.journal, self.around.run_thread, on_failure=self._store_failed, on_full=self._store_full)
+        self.csv = CsvStore(
+            self.data.csv,
+            run_id=self.around.run_id,
+            mode=self.settings.mode.value,
+            strategies=pair_strategies(self.settings),
+        )
+        self.store = StoreWorker(
+            self.csv, self.journal, self.around.run_thread, on_failure=self._store_failed, on_full=self._store_full
+        )
 
         self.dispatch = Dispatch(
-            journal=self.journal, gateways=self.gateways, store=self.store, alerts=LogAlerts(self.around.clock), publish=self.sight.publish,
+            journal=self.journal,
+            gateways=self.gateways,
+            store=self.store,
+            alerts=LogAlerts(self.around.clock),
+            publish=self.sight.publish,
             halt=partial(self.stop.ask, Stop.CRITICAL),
         )
 
@@ -122,7 +133,9 @@ class Assembly:
         wanted = wanted_instruments(self.settings)
         for venue in wanted:
             self.urls.setdefault(venue, real_urls(self.settings, venue))
-        async with open_venues(wanted, self.urls, clock=self.around.clock, dialer=self.around.dialer, within_s=VENUES_WITHIN_S) as access:
+        async with open_venues(
+            wanted, self.urls, clock=self.around.clock, dialer=self.around.dialer, within_s=VENUES_WITHIN_S
+        ) as access:
             self.access.update(access)
             self._tell_beginning()
             task_status.started()
@@ -145,15 +158,23 @@ class Assembly:
         paper = self.settings.paper
         venues = [
             LocalVenue(
-                venue=venue, instruments=tuple(access.instruments.values()),
+                venue=venue,
+                instruments=tuple(access.instruments.values()),
                 order_ms=paper.upbit_order_ms if venue == "upbit" else paper.binance_order_ms,
                 fees=self.engine.config.fees[venue],
             )
             for venue, access in self.access.items()
         ]
         local = LocalFills(
-            venues, clock=self.around.clock, sink=self.sink, seed=self.around.random.getrandbits(63), miss_probability=paper.miss_probability,
-            depth_fraction=self.settings.execution.depth_fraction, start_krw=paper.start_krw, start_usdt=paper.start_usdt, leverage=self.settings.risk.leverage,
+            venues,
+            clock=self.around.clock,
+            sink=self.sink,
+            seed=self.around.random.getrandbits(63),
+            miss_probability=paper.miss_probability,
+            depth_fraction=self.settings.execution.depth_fraction,
+            start_krw=paper.start_krw,
+            start_usdt=paper.start_usdt,
+            leverage=self.settings.risk.leverage,
         )
         self.on_depth = local.on_depth
         self.gateways.update({venue: local.gateway(venue) for venue in self.access})
@@ -166,19 +187,39 @@ class Assembly:
             return
         credentials, instruments = access.urls.credentials, tuple(access.instruments.values())
         endpoint, prefix = split_url(access.urls.rest)
-        async with open_order_http(OrderTarget(venue=venue, endpoint=endpoint, prefix=prefix), dialer=self.around.dialer) as wire:
+        async with open_order_http(
+            OrderTarget(venue=venue, endpoint=endpoint, prefix=prefix), dialer=self.around.dialer
+        ) as wire:
             parts: list[VenueAccount] = []
             orders = VenueOrders(
                 OrderParts(
-                    venue=venue, codec=access.spec.account.orders(credentials), instruments=access.instruments, wire=wire, limiter=access.limiter,
-                    sink=self.sink, clock=clock, stamp=access.stamp, read_account=lambda reason: parts[0].read(reason),
+                    venue=venue,
+                    codec=access.spec.account.orders(credentials),
+                    instruments=access.instruments,
+                    wire=wire,
+                    limiter=access.limiter,
+                    sink=self.sink,
+                    clock=clock,
+                    stamp=access.stamp,
+                    read_account=lambda reason: parts[0].read(reason),
                 )
             )
             account = VenueAccount(
                 AccountParts(
-                    venue=venue, feed=FeedId(f"{venue}/private/0"), protocols=partial(access.spec.account.account, credentials, instruments),
-                    instruments=instruments, ws_private_url=access.urls.ws_private, dialer=self.around.dialer, http=access.http, sink=self.sink, tap=self.watching.tap,
-                    clock=clock, stamp=access.stamp, heard=orders.heard, heartbeat=self._heartbeat(access), max_connection_s=_renewal(access),
+                    venue=venue,
+                    feed=FeedId(f"{venue}/private/0"),
+                    protocols=partial(access.spec.account.account, credentials, instruments),
+                    instruments=instruments,
+                    ws_private_url=access.urls.ws_private,
+                    dialer=self.around.dialer,
+                    http=access.http,
+                    sink=self.sink,
+                    tap=self.watching.tap,
+                    clock=clock,
+                    stamp=access.stamp,
+                    heard=orders.heard,
+                    heartbeat=self._heartbeat(access),
+                    max_connection_s=_renewal(access),
                     funding_since_ms=clock.wall_ns() // 1_000_000,
                 )
             )
@@ -203,14 +244,19 @@ class Assembly:
             self.sink.put_account(FeesSeen(at_ns=now_ns, instrument=instrument, fees=schedule))
         await account.read("start")
 
-    # --- trading tasks ---------------------------------------------------------------------------------------------------
+    # --- trading tasks ------------------------------------------------------------------------------------------------
 
     def sources(self) -> list[Named]:
         """One source per connection, the offset keeper and the status poll of each venue, the bank rate."""
         tasks: list[Named] = []
         for venue, access in self.access.items():
             tasks.extend(self._venue_sources(access))
-            tasks.append(Named(name=f"{venue} clock offset", run=partial(access.offset.keep, access.market, access.http, self.around.clock)))
+            tasks.append(
+                Named(
+                    name=f"{venue} clock offset",
+                    run=partial(access.offset.keep, access.market, access.http, self.around.clock),
+                )
+            )
             if access.market.status_requests(access.symbols):
                 tasks.append(Named(name=f"{venue} status", run=partial(self._poll_status, access)))
         return tasks
@@ -219,8 +265,16 @@ class Assembly:
         instruments = tuple(access.instruments.values())
         venue = access.spec.venue
         parts = SourceParts(
-            venue=venue, market=access.market, instruments=access.instruments, ws_url=access.urls.ws, dialer=self.around.dialer, http=access.http,
-            clock=self.around.clock, sink=self.sink, tap=self.watching.tap, settings=self._source_settings(access),
+            venue=venue,
+            market=access.market,
+            instruments=access.instruments,
+            ws_url=access.urls.ws,
+            dialer=self.around.dialer,
+            http=access.http,
+            clock=self.around.clock,
+            sink=self.sink,
+            tap=self.watching.tap,
+            settings=self._source_settings(access),
         )
         tasks = []
         for index, plan in enumerate(access.market.streams(instruments, venue)):
@@ -232,9 +286,13 @@ class Assembly:
     def _source_settings(self, access: VenueAccess) -> SourceSettings:
         section = self.settings.venues.get(access.spec.venue)
         return SourceSettings(
-            levels=self.settings.journal.depth_levels, is_rest_only=self.settings.data_source is DataSource.REST,
-            silent_after_ms=self.settings.ws.silent_after_ms, heartbeat_s=access.spec.client_ping_s if section is None else section.heartbeat_interval,
-            pong_within_s=PONG_WITHIN_S, rest_interval_s=REST_BOOK_EVERY_S, max_connection_s=_renewal(access),
+            levels=self.settings.journal.depth_levels,
+            is_rest_only=self.settings.data_source is DataSource.REST,
+            silent_after_ms=self.settings.ws.silent_after_ms,
+            heartbeat_s=access.spec.client_ping_s if section is None else section.heartbeat_interval,
+            pong_within_s=PONG_WITHIN_S,
+            rest_interval_s=REST_BOOK_EVERY_S,
+            max_connection_s=_renewal(access),
         )
 
     def _heartbeat(self, access: VenueAccess) -> WsHeartbeat:
@@ -242,46 +300,86 @@ class Assembly:
 
     async def _poll_status(self, access: VenueAccess) -> None:
         poll = StatusPoll(
-            market=access.market, symbols=access.symbols, instruments=tuple(access.instruments.values()), interval_s=STATUS_EVERY_S,
+            market=access.market,
+            symbols=access.symbols,
+            instruments=tuple(access.instruments.values()),
+            interval_s=STATUS_EVERY_S,
             latest_key=f"status/{access.spec.venue}",
         )
-        await poll_status(poll, access.http, self.around.clock, self.sink, lambda is_ok: None if is_ok else self.sight.venue_errors[access.spec.venue].add())
+        await poll_status(
+            poll,
+            access.http,
+            self.around.clock,
+            self.sink,
+            lambda is_ok: None if is_ok else self.sight.venue_errors[access.spec.venue].add(),
+        )
 
     def restarting(self, name: str) -> Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]:
-        """The restart wrapper of a task, with the configured backoff and budget; a spent budget ends it quietly: the source says so."""
+        """The restart wrapper of a task, with the configured backoff and budget; a spent budget ends it quietly: the
+        source says so."""
         ws = self.settings.ws
-        backoff = Backoff(initial_s=ws.reconnect_backoff.initial, max_s=ws.reconnect_backoff.max, multiplier=ws.reconnect_backoff.multiplier)
+        backoff = Backoff(
+            initial_s=ws.reconnect_backoff.initial,
+            max_s=ws.reconnect_backoff.max,
+            multiplier=ws.reconnect_backoff.multiplier,
+        )
         budget = RestartBudget(restarts=ws.restart_budget.restarts, window_s=ws.restart_budget.window_s)
 
         async def run(task: Callable[[], Awaitable[None]]) -> None:
             try:
-                await restart(task, name=name, backoff=backoff, budget=budget, random=self.around.random, on_restart=self.sight.restarted)
+                await restart(
+                    task,
+                    name=name,
+                    backoff=backoff,
+                    budget=budget,
+                    random=self.around.random,
+                    on_restart=self.sight.restarted,
+                )
             except BudgetSpent as error:
                 self.sight.given_up(name, error)
 
         return run
 
-    # --- what the core is told at the beginning --------------------------------------------------------------------------
+    # --- what the core is told at the beginning -----------------------------------------------------------------------
 
     def _tell_beginning(self) -> None:
         clock, put = self.around.clock, self.sink.put_account
         now_ns = clock.monotonic_ns()
         parameters = encode_value(self.engine.config).decode()
-        put(RunStarted(at_ns=now_ns, wall_ns=clock.wall_ns(), run_id=self.around.run_id, build=self.around.build, parameters=parameters))
+        put(
+            RunStarted(
+                at_ns=now_ns,
+                wall_ns=clock.wall_ns(),
+                run_id=self.around.run_id,
+                build=self.around.build,
+                parameters=parameters,
+            )
+        )
         put(ArmingSeen(at_ns=now_ns, is_armed=True))
         for access in self.access.values():
             for instrument in access.instruments.values():
                 put(InstrumentSeen(at_ns=now_ns, instrument=instrument))
         if self.settings.fx.bank is BankChoice.STATIC and self.settings.fx.bank_rate is not None:
-            put(FxSeen(at_ns=now_ns, rate=self.settings.fx.bank_rate, source="static", published_ms=clock.wall_ns() // 1_000_000))
+            put(
+                FxSeen(
+                    at_ns=now_ns,
+                    rate=self.settings.fx.bank_rate,
+                    source="static",
+                    published_ms=clock.wall_ns() // 1_000_000,
+                )
+            )
 
-    # --- the store's trouble -----------------------------------------------------------------------------------------------
+    # --- the store's trouble ------------------------------------------------------------------------------------------
 
     def _store_failed(self, detail: str) -> None:
         self.sight.store_failed(detail)
 
     def _store_full(self) -> None:
-        self.sink.put_account(StorageSeen(at_ns=self.around.clock.monotonic_ns(), is_low=True, is_full=True, detail="the store's buffer is full"))
+        self.sink.put_account(
+            StorageSeen(
+                at_ns=self.around.clock.monotonic_ns(), is_low=True, is_full=True, detail="the store's buffer is full"
+            )
+        )
 
 
 def _plan_at(access: VenueAccess, instruments: tuple[object, ...], index: int) -> StreamPlan:

@@ -16,18 +16,26 @@ def banner_facts(loaded: Loaded, parts: Assembly) -> list[tuple[str, str]]:
     """One fact per line, known before the first connection."""
     settings = loaded.settings
     risk, fees = settings.risk, settings.fees
+    limits = (
+        f"position {risk.max_position_krw:,.0f} KRW, pair {risk.max_pair_krw:,.0f}, total {risk.max_total_krw:,.0f}; "
+        f"daily loss {risk.daily_loss_krw:,.0f}, drawdown {risk.max_drawdown_krw:,.0f}"
+    )
+    charged = (
+        f"Upbit {fees.upbit_krw_bps:g} bps, Binance futures {fees.binance_usdm_taker_bps:g}, "
+        f"spot {fees.binance_spot_taker_bps:g}, until the venues report theirs"
+    )
+    converted = (
+        f"executable: {settings.fx.executable.value} KRW-USDT, at most {settings.fx.max_age_ms} ms old; "
+        f"bank: {settings.fx.bank.value}"
+    )
     facts = [
         ("arb", f"{parts.around.build}, run {parts.around.run_id}"),
         ("mode", _MODES[settings.mode]),
         ("pairs", ", ".join(f"{pair.name} ({pair.a} / {pair.b})" for pair in settings.pairs)),
         ("data", f"books over {settings.data_source.value}; everything is kept in {parts.data.root}"),
-        (
-            "limits",
-            f"position {risk.max_position_krw:,.0f} KRW, pair {risk.max_pair_krw:,.0f}, total {risk.max_total_krw:,.0f}; "
-            f"daily loss {risk.daily_loss_krw:,.0f}, drawdown {risk.max_drawdown_krw:,.0f}",
-        ),
-        ("fees", f"Upbit {fees.upbit_krw_bps:g} bps, Binance futures {fees.binance_usdm_taker_bps:g}, spot {fees.binance_spot_taker_bps:g}, until the venues report theirs"),
-        ("FX", f"executable: {settings.fx.executable.value} KRW-USDT, at most {settings.fx.max_age_ms} ms old; bank: {settings.fx.bank.value}"),
+        ("limits", limits),
+        ("fees", charged),
+        ("FX", converted),
     ]
     if loaded.mock_keys:
         facts.append(("mock only", ", ".join(loaded.mock_keys)))

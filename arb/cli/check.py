@@ -26,9 +26,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb check config/live.toml --show"
     parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--show", action="store_true", help="print the effective values, each with its origin, secrets masked")
+    parser.add_argument(
+        "--show", action="store_true", help="print the effective values, each with its origin, secrets masked"
+    )
     parser.add_argument("--mode", help="check as if run in this mode")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override a key; may be repeated")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="override a key; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
@@ -55,7 +64,9 @@ def _rows(settings: Settings, loaded: Loaded) -> Iterator[tuple[str, object, str
         yield ".".join(where), shown, origin
 
 
-def leaves(value: Any, where: tuple[str, ...], is_secret: bool = False) -> Iterator[tuple[tuple[str, ...], object, bool]]:
+def leaves(
+    value: Any, where: tuple[str, ...], is_secret: bool = False
+) -> Iterator[tuple[tuple[str, ...], object, bool]]:
     """Every leaf of a settings tree with its path, values ready to print."""
     if attrs.has(type(value)):
         for field in attrs.fields(type(value)):

@@ -1,4 +1,5 @@
-"""What a person sees of a run: a banner, then one live status line on a terminal or plain lines otherwise, then the end.
+"""What a person sees of a run: a banner, then one live status line on a terminal or plain lines otherwise, then the
+end.
 
 Owns: the console of `arb run`.
 Never: decides; holds a number that is not shown elsewhere too.
@@ -65,7 +66,9 @@ def trade_line(console: Console, values: Mapping[str, Cell], wall: str) -> None:
     console.print(text)
 
 
-async def show_status(console: Console, view: StatusView, uptime_s: Callable[[], float], level: Callable[[], str]) -> Never:
+async def show_status(
+    console: Console, view: StatusView, uptime_s: Callable[[], float], level: Callable[[], str]
+) -> Never:
     """Keep the status in sight until cancelled."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4, transient=True) as live:

@@ -56,13 +56,17 @@ def locked_data_dir(root: Path) -> Iterator[DataDir]:
             part.mkdir(parents=True, exist_ok=True)
         handle = os.open(root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise ConfigError(f"data_dir: {error.filename or root} cannot be written: {error.strerror}; choose another data_dir") from error
+        raise ConfigError(
+            f"data_dir: {error.filename or root} cannot be written: {error.strerror}; choose another data_dir"
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
-            raise ConfigError(f"data_dir: {root} is in use by the engine with pid {holder}; stop it or choose another data_dir") from error
+            raise ConfigError(
+                f"data_dir: {root} is in use by the engine with pid {holder}; stop it or choose another data_dir"
+            ) from error
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield directory

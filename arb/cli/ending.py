@@ -35,12 +35,15 @@ def ending(parts: Assembly, reason: Reason) -> Sequence[ShutdownStep]:
         ShutdownStep(name="close journal", limit_s=CLOSE_S, run=partial(_close_journal, parts)),
     ]
     if reason.stop is Stop.CRITICAL:
-        steps.insert(0, ShutdownStep(name="emergency orders", limit_s=EMERGENCY_S, run=partial(_emergency, parts, reason)))
+        steps.insert(
+            0, ShutdownStep(name="emergency orders", limit_s=EMERGENCY_S, run=partial(_emergency, parts, reason))
+        )
     return steps
 
 
 async def _emergency(parts: Assembly, reason: Reason) -> None:
-    """Let the core answer CRITICAL: at most one bounded reduce-only order per unbalanced pair, then wait for its fate."""
+    """Let the core answer CRITICAL: at most one bounded reduce-only order per unbalanced pair, then wait for its
+    fate."""
     event = HealthSeen(at_ns=parts.around.clock.monotonic_ns(), level=Level.CRITICAL, reasons=(reason.text,))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(parts.dispatch.release)
@@ -52,7 +55,8 @@ async def _emergency(parts: Assembly, reason: Reason) -> None:
 
 
 async def _sweep(parts: Assembly, limit_s: float) -> None:
-    """Ask every venue for the answers still out, cancel by client id what is not known to have ended, and journal what they say."""
+    """Ask every venue for the answers still out, cancel by client id what is not known to have ended, and journal
+    what they say."""
     swept: list[Event] = []
 
     async def one(orders: object) -> None:
@@ -70,11 +74,17 @@ async def _decide_rest(parts: Assembly) -> None:
     await trio.lowlevel.checkpoint()
     decide_rest(parts.engine, _left(parts), parts.journal, parts.dispatch)
     for position in parts.engine.open_positions():
-        log.warning("position_stays_open", extra={"pair": position.pair, "direction": position.direction.value, "position": position.id})
+        log.warning(
+            "position_stays_open",
+            extra={"pair": position.pair, "direction": position.direction.value, "position": position.id},
+        )
     unbalanced = parts.engine.unbalanced()
     unknown = [line for line in parts.engine.open_orders() if line.state in (OrderState.UNKNOWN, OrderState.SUBMITTED)]
     if unbalanced or unknown:
-        orders = (f"order {line.request.client_order_id} on {line.request.instrument} is {line.state.value}" for line in unknown)
+        orders = (
+            f"order {line.request.client_order_id} on {line.request.instrument} is {line.state.value}"
+            for line in unknown
+        )
         words = "; ".join((*(f"pair {pair}" for pair in unbalanced), *orders))
         parts.stop.ask(Stop.UNBALANCED, f"not everything is balanced: {words}")
         log.error("unbalanced_at_the_end", extra={"what": words})

@@ -31,9 +31,15 @@ def engine_config(settings: Settings, wall_ns: int) -> EngineConfig:
         ConfigError: the risk day's time zone or start is not legal.
     """
     return EngineConfig(
-        pairs=tuple(PairConfig(_pair(settings, pair.name), strategy_params(settings, pair.name)) for pair in settings.pairs),
-        fx=_fx(settings), execution=settings.execution, risk=settings.risk, fees=_fees(settings),
-        day_offset_ns=day_offset_ns(settings.risk.day_timezone, settings.risk.day_start, wall_ns), spreads_every_s=SPREADS_EVERY_S,
+        pairs=tuple(
+            PairConfig(_pair(settings, pair.name), strategy_params(settings, pair.name)) for pair in settings.pairs
+        ),
+        fx=_fx(settings),
+        execution=settings.execution,
+        risk=settings.risk,
+        fees=_fees(settings),
+        day_offset_ns=day_offset_ns(settings.risk.day_timezone, settings.risk.day_start, wall_ns),
+        spreads_every_s=SPREADS_EVERY_S,
     )
 
 
@@ -43,7 +49,8 @@ def pair_strategies(settings: Settings) -> dict[str, str]:
 
 
 def day_offset_ns(zone: str, start: str, wall_ns: int) -> int:
-    """What to add to UTC so that risk days begin at multiples of 24 h; the zone's offset at the start of the run holds throughout.
+    """What to add to UTC so that risk days begin at multiples of 24 h; the zone's offset at the start of the run
+    holds throughout.
 
     Raises:
         ConfigError: no such zone, or the start is not HH:MM.
@@ -63,8 +70,14 @@ def day_offset_ns(zone: str, start: str, wall_ns: int) -> int:
 def _pair(settings: Settings, name: str) -> Pair:
     section = next(pair for pair in settings.pairs if pair.name == name)
     return Pair(
-        id=PairId(section.name), a=InstrumentId(section.a), b=InstrumentId(section.b), kind=section.kind, multiplier=section.multiplier,
-        directions=frozenset(section.directions), identity_max_dev=section.identity_max_dev, strategy=section.strategy,
+        id=PairId(section.name),
+        a=InstrumentId(section.a),
+        b=InstrumentId(section.b),
+        kind=section.kind,
+        multiplier=section.multiplier,
+        directions=frozenset(section.directions),
+        identity_max_dev=section.identity_max_dev,
+        strategy=section.strategy,
     )
 
 
@@ -73,9 +86,17 @@ def _fx(settings: Settings) -> FxParams:
     return FxParams(
         executable=None if fx.executable is FxChoice.STATIC else instrument_id("upbit", "KRW-USDT"),
         executable_rate=fx.executable_rate if fx.executable is FxChoice.STATIC else None,
-        second=None if fx.second is None else InstrumentId(fx.second), hedge=fx.hedge, home_usdt=fx.home_usdt, max_age_ms=fx.max_age_ms,
-        fx_jump_bps=fx.fx_jump_bps, fx_jump_s=fx.fx_jump_s, fx_band_pct=fx.fx_band_pct, fx_band_weekend_pct=fx.fx_band_weekend_pct,
-        fx_second_max_bps=fx.fx_second_max_bps, fx_max_spread_ticks=fx.fx_max_spread_ticks, bank_max_age_s=fx.bank_max_age_s,
+        second=None if fx.second is None else InstrumentId(fx.second),
+        hedge=fx.hedge,
+        home_usdt=fx.home_usdt,
+        max_age_ms=fx.max_age_ms,
+        fx_jump_bps=fx.fx_jump_bps,
+        fx_jump_s=fx.fx_jump_s,
+        fx_band_pct=fx.fx_band_pct,
+        fx_band_weekend_pct=fx.fx_band_weekend_pct,
+        fx_second_max_bps=fx.fx_second_max_bps,
+        fx_max_spread_ticks=fx.fx_max_spread_ticks,
+        bank_max_age_s=fx.bank_max_age_s,
         conversion_fee_bps=fx.conversion_fee_bps,
     )
 

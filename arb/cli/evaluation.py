@@ -1,4 +1,5 @@
-"""Evaluations at the tick of the interval: counting them, waiting until there is something to evaluate, and saying what came of them.
+"""Evaluations at the tick of the interval: counting them, waiting until there is something to evaluate, and saying
+what came of them.
 
 Owns: `--once`, `--loops` and the readiness that `/health/ready` shows.
 Never: decides.
@@ -21,7 +22,16 @@ class Evaluations:
     """Told of every turn of the decision loop."""
 
     def __init__(
-        self, engine: Engine, drain: Drain, sight: Sight, stop: StopRequest, clock: Clock, *, limit: int | None, must_be_ready: bool, ready_within_s: float
+        self,
+        engine: Engine,
+        drain: Drain,
+        sight: Sight,
+        stop: StopRequest,
+        clock: Clock,
+        *,
+        limit: int | None,
+        must_be_ready: bool,
+        ready_within_s: float,
     ) -> None:
         self._engine = engine
         self._drain = drain
@@ -43,7 +53,10 @@ class Evaluations:
         self._sight.board.ready(is_ready)
         if self._must_be_ready and not is_ready:
             if self._clock.monotonic_ns() >= self._deadline_ns:
-                self._stop.ask(Stop.UNBALANCED, "the feeds were not ready in time (watchdog.startup_grace_s): " + "; ".join(self._engine.missing()))
+                self._stop.ask(
+                    Stop.UNBALANCED,
+                    "the feeds were not ready in time (watchdog.startup_grace_s): " + "; ".join(self._engine.missing()),
+                )
             return
         self._count += 1
         if self._limit is not None and self._count >= self._limit:

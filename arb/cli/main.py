@@ -50,11 +50,20 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = _Parser(prog="arb", description="Cross-exchange arbitrage: Upbit against Binance.", epilog="Example: arb run config/live.toml")
+    parser = _Parser(
+        prog="arb",
+        description="Cross-exchange arbitrage: Upbit against Binance.",
+        epilog="Example: arb run config/live.toml",
+    )
     parser.add_argument("--version", action="version", version=f"arb {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, text in COMMANDS.items():
-        sub = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", formatter_class=argparse.RawDescriptionHelpFormatter)
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         if name == next((word for word in words if not word.startswith("-")), None):
             _module(name).configure(sub)

@@ -35,7 +35,16 @@ def observers(settings: Settings, clock: Clock, *, run_id: RunId, build: str, co
     size = settings.monitoring.buffer_size
     meter = LoopMeter(size)
     pairs = [pair.name for pair in settings.pairs]
-    metrics = Metrics(clock, venues=venues, pairs=pairs, data_source=settings.data_source.value, buffer_size=size, loop_times=meter.statistics)
-    facts = RunFacts(mode=settings.mode.value, data_source=settings.data_source.value, build=build, run_id=run_id, live_enabled=False)
+    metrics = Metrics(
+        clock,
+        venues=venues,
+        pairs=pairs,
+        data_source=settings.data_source.value,
+        buffer_size=size,
+        loop_times=meter.statistics,
+    )
+    facts = RunFacts(
+        mode=settings.mode.value, data_source=settings.data_source.value, build=build, run_id=run_id, live_enabled=False
+    )
     sight = Sight(clock=clock, console=console, metrics=metrics, board=HealthBoard(clock, facts), venues=venues)
     return Observers(metrics=metrics, tap=FeedTap(clock, metrics), meter=meter, sight=sight)

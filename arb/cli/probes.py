@@ -1,6 +1,7 @@
 """The watchdog's inputs, read from the parts of a run.
 
-Owns: what is measured, in milliseconds, counts per minute, percent and MiB; the thresholds come from `[watchdog]` and `[sys_monitor]`.
+Owns: what is measured, in milliseconds, counts per minute, percent and MiB; the thresholds come from `[watchdog]` and
+`[sys_monitor]`.
 """
 
 from __future__ import annotations
@@ -66,28 +67,61 @@ class FeedAges:
 
 
 def make_probes(
-    watchdog: WatchdogSection, process: SysMonitorSection, *, venues: tuple[VenueId, ...], ages: FeedAges, meter: LoopMeter, waiting_ms: Callable[[], float],
-    heartbeat: Heartbeat | None, safety: MinuteCount, errors: Mapping[VenueId, MinuteCount], sample: Callable[[], ProcessSample | None],
-) -> tuple[Probe, ...]:  # fmt: skip
+    watchdog: WatchdogSection,
+    process: SysMonitorSection,
+    *,
+    venues: tuple[VenueId, ...],
+    ages: FeedAges,
+    meter: LoopMeter,
+    waiting_ms: Callable[[], float],
+    heartbeat: Heartbeat | None,
+    safety: MinuteCount,
+    errors: Mapping[VenueId, MinuteCount],
+    sample: Callable[[], ProcessSample | None],
+) -> tuple[Probe, ...]:
     """All inputs of engine.md, Watchdog, but those of stores that are not configured."""
     limit = watchdog
 
     def age(venue: VenueId) -> Probe:
         return lambda: Reading(
-            name=f"{venue} data age", value=ages.age_ms(venue), warn=limit.warn_ws_lag_ms, error=limit.max_ws_lag_ms, unit="ms", is_excused=ages.is_excused(venue)
+            name=f"{venue} data age",
+            value=ages.age_ms(venue),
+            warn=limit.warn_ws_lag_ms,
+            error=limit.max_ws_lag_ms,
+            unit="ms",
+            is_excused=ages.is_excused(venue),
         )
 
     def venue_errors(venue: VenueId) -> Probe:
         most = limit.max_live_errors_per_minute
-        return lambda: Reading(name=f"{venue} errors", value=errors[venue].count(), warn=max(1, most / 2), error=most + 1, unit="/min", is_excused=ages.is_excused(venue))
+        return lambda: Reading(
+            name=f"{venue} errors",
+            value=errors[venue].count(),
+            warn=max(1, most / 2),
+            error=most + 1,
+            unit="/min",
+            is_excused=ages.is_excused(venue),
+        )
 
     def loop() -> Reading:
         value = max(meter.statistics().last_ns / 1e6, waiting_ms())
-        return Reading(name="decision loop latency", value=value, warn=limit.warn_loop_latency_ms, error=limit.max_loop_latency_ms, unit="ms")
+        return Reading(
+            name="decision loop latency",
+            value=value,
+            warn=limit.warn_loop_latency_ms,
+            error=limit.max_loop_latency_ms,
+            unit="ms",
+        )
 
     def stall() -> Reading:
         stall_s = 0.0 if heartbeat is None else heartbeat.take_longest_s()
-        return Reading(name="event loop stall", value=stall_s * 1e3, warn=limit.max_stall_ms / 2, error=limit.max_stall_ms, unit="ms")
+        return Reading(
+            name="event loop stall",
+            value=stall_s * 1e3,
+            warn=limit.max_stall_ms / 2,
+            error=limit.max_stall_ms,
+            unit="ms",
+        )
 
     def refusals() -> Reading:
         most = limit.max_safety_rejections_per_minute
@@ -95,10 +129,30 @@ def make_probes(
 
     def cpu() -> Reading:
         found = sample()
-        return Reading(name="cpu", value=0.0 if found is None else found.cpu_percent, warn=process.warn_cpu_pct, error=process.max_cpu_pct, unit="%")
+        return Reading(
+            name="cpu",
+            value=0.0 if found is None else found.cpu_percent,
+            warn=process.warn_cpu_pct,
+            error=process.max_cpu_pct,
+            unit="%",
+        )
 
     def rss() -> Reading:
         found = sample()
-        return Reading(name="rss", value=0.0 if found is None else found.rss_bytes / 2**20, warn=process.warn_rss_mb, error=process.max_rss_mb, unit="MiB")
+        return Reading(
+            name="rss",
+            value=0.0 if found is None else found.rss_bytes / 2**20,
+            warn=process.warn_rss_mb,
+            error=process.max_rss_mb,
+            unit="MiB",
+        )
 
-    return (*(age(venue) for venue in venues), *(venue_errors(venue) for venue in venues), loop, stall, refusals, cpu, rss)
+    return (
+        *(age(venue) for venue in venues),
+        *(venue_errors(venue) for venue in venues),
+        loop,
+        stall,
+        refusals,
+        cpu,
+        rss,
+    )

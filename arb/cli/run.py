@@ -47,12 +47,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Example: arb run config/live.toml --max-runtime 60"
     parser.add_argument("config", type=Path, help="configuration file (TOML)")
     parser.add_argument("--mode", help="mock or paper")
-    parser.add_argument("--once", action="store_true", help="wait until the feeds are ready, evaluate once, say what was decided and why, stop")
-    parser.add_argument("--loops", type=int, metavar="N", help="stop after so many evaluations at the tick of the interval")
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="wait until the feeds are ready, evaluate once, say what was decided and why, stop",
+    )
+    parser.add_argument(
+        "--loops", type=int, metavar="N", help="stop after so many evaluations at the tick of the interval"
+    )
     parser.add_argument("--interval", type=float, metavar="S", help="seconds between two evaluations")
     parser.add_argument("--max-runtime", type=float, metavar="S", help="stop after so many seconds")
     parser.add_argument("--data-source", choices=("ws", "rest"), help="how books are filled")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override a key; may be repeated")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="override a key; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,7 +78,12 @@ def run(args: argparse.Namespace) -> int:
     with locked_data_dir(Path(settings.data_dir.format(mode=settings.mode.value))) as data:
         directory = Path(settings.logging.dir) if settings.logging.dir else data.logs
         with open_logs(
-            directory, level=settings.logging.level, as_json=settings.logging.json, secrets=secrets, console_level=logging.ERROR, faults=data.faults
+            directory,
+            level=settings.logging.level,
+            as_json=settings.logging.json,
+            secrets=secrets,
+            console_level=logging.ERROR,
+            faults=data.faults,
         ):
             reason = trio.run(_main, loaded, args, data, console)
     if reason.stop is not Stop.GRACEFUL:
@@ -78,8 +96,14 @@ async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console
     settings = loaded.settings
     parts = _assembled(loaded, data, console)
     evaluations = Evaluations(
-        parts.engine, parts.drain, parts.sight, parts.stop, parts.around.clock, limit=1 if args.once else args.loops,
-        must_be_ready=args.once or args.loops is not None, ready_within_s=settings.watchdog.startup_grace_s,
+        parts.engine,
+        parts.drain,
+        parts.sight,
+        parts.stop,
+        parts.around.clock,
+        limit=1 if args.once else args.loops,
+        must_be_ready=args.once or args.loops is not None,
+        ready_within_s=settings.watchdog.startup_grace_s,
     )
     heartbeat = Heartbeat()
     dead_man = _dead_man(parts, heartbeat, data)
@@ -88,20 +112,33 @@ async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console
     def trading() -> Sequence[Named]:
         show = partial(show_status, console, parts.sight.view, parts.sight.uptime_s, lambda: parts.sight.level.value)
         tasks = [Named(name="console", run=show), *trading_tasks(parts, evaluations, heartbeat, sampler())]
-        return tasks if args.max_runtime is None else [Named(name="time limit", run=partial(stop_after, parts, args.max_runtime)), *tasks]
+        return (
+            tasks
+            if args.max_runtime is None
+            else [Named(name="time limit", run=partial(stop_after, parts, args.max_runtime)), *tasks]
+        )
 
     def on_stop(reason: Reason) -> None:
         dead_man.expect_end()
         parts.sight.stopping(reason)
 
     plan = Plan(
-        clock=parts.around.clock, inbox=parts.sink, stop=parts.stop, drain=parts.drain, drain_s=settings.execution.drain_s,
+        clock=parts.around.clock,
+        inbox=parts.sink,
+        stop=parts.stop,
+        drain=parts.drain,
+        drain_s=settings.execution.drain_s,
         services=(
-            NamedService(name="heartbeat", run=heartbeat.run), NamedService(name="signals", run=partial(watch_signals, parts.stop, _leave)),
+            NamedService(name="heartbeat", run=heartbeat.run),
+            NamedService(name="signals", run=partial(watch_signals, parts.stop, _leave)),
             *services(parts),
-        ), trading=trading,
-        ending=partial(ending, parts), on_failure=parts.sight.failed, on_stop=on_stop, on_step=parts.sight.ended,
-    )  # fmt: skip
+        ),
+        trading=trading,
+        ending=partial(ending, parts),
+        on_failure=parts.sight.failed,
+        on_stop=on_stop,
+        on_step=parts.sight.ended,
+    )
     dead_man.start()
     try:
         reason = await supervise(plan)
@@ -116,8 +153,14 @@ async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console
 def _assembled(loaded: Loaded, data: DataDir, console: Console) -> Assembly:
     clock = AnchoredClock()
     around = Surroundings(
-        clock=clock, dialer=SocketDialer(), writer=ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon), run_thread=thread_runner(),
-        run_last=_abandonable, random=SystemRandom(), run_id=new_run_id(clock.wall_ns()), build=build_name(),
+        clock=clock,
+        dialer=SocketDialer(),
+        writer=ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon),
+        run_thread=thread_runner(),
+        run_last=_abandonable,
+        random=SystemRandom(),
+        run_id=new_run_id(clock.wall_ns()),
+        build=build_name(),
     )
     watching = observers(loaded.settings, clock, run_id=around.run_id, build=around.build, console=console)
     return Assembly(settings=loaded.settings, data=data, around=around, watching=watching)
@@ -134,7 +177,13 @@ def _dead_man(parts: Assembly, heartbeat: Heartbeat, data: DataDir) -> DeadMan:
     def ask() -> None:
         token.run_sync_soon(parts.stop.ask, Stop.CRITICAL, "CRITICAL: the event loop was blocked")
 
-    return DeadMan(heartbeat, max_stall_s=watchdog.max_stall_ms / 1e3, exit_grace_s=watchdog.exit_grace_s, stacks=data.logs / "errors.log", ask=ask)
+    return DeadMan(
+        heartbeat,
+        max_stall_s=watchdog.max_stall_ms / 1e3,
+        exit_grace_s=watchdog.exit_grace_s,
+        stacks=data.logs / "errors.log",
+        ask=ask,
+    )
 
 
 def _leave(code: int) -> Never:

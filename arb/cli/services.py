@@ -51,7 +51,9 @@ def services(parts: Assembly) -> list[NamedService]:
     return found
 
 
-def trading_tasks(parts: Assembly, evaluations: Evaluations, heartbeat: Heartbeat | None, sample: Callable[[], ProcessSample] | None) -> Sequence[Named]:
+def trading_tasks(
+    parts: Assembly, evaluations: Evaluations, heartbeat: Heartbeat | None, sample: Callable[[], ProcessSample] | None
+) -> Sequence[Named]:
     """Everything that a stop cancels; the decision loop last. Simulations have neither heartbeat nor samples."""
     tasks = [*parts.sources(), *_bank(parts)]
     tasks.append(Named(name="tick", run=partial(_tick, parts)))
@@ -69,7 +71,9 @@ async def _serve_http(parts: Assembly, *, task_status: trio.TaskStatus[None]) ->
     """`/health` and `/metrics`; a port lost later is taken again."""
     monitoring = parts.settings.monitoring
     app = make_app(parts.sight.board, parts.watching.metrics, monitoring.metrics_format.value)
-    await serve_http(app, host=monitoring.host, port=monitoring.metrics_port, on_bound=parts.sight.bound, task_status=task_status)
+    await serve_http(
+        app, host=monitoring.host, port=monitoring.metrics_port, on_bound=parts.sight.bound, task_status=task_status
+    )
 
 
 async def _serve_mock(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
@@ -83,7 +87,9 @@ async def _serve_mock(parts: Assembly, *, task_status: trio.TaskStatus[None]) ->
 def take_in(parts: Assembly, served: Mapping[str, ServedVenue]) -> None:
     """Use simulated venues in place of the real ones."""
     for venue, one in served.items():
-        parts.urls[VenueId(venue)] = VenueUrls(rest=one.rest, ws=one.ws or "", ws_private=one.ws_private or "", credentials=one.credentials)
+        parts.urls[VenueId(venue)] = VenueUrls(
+            rest=one.rest, ws=one.ws or "", ws_private=one.ws_private or "", credentials=one.credentials
+        )
 
 
 def _bank(parts: Assembly) -> list[Named]:
@@ -115,12 +121,26 @@ async def _tick(parts: Assembly) -> None:
 async def _watch(parts: Assembly, heartbeat: Heartbeat | None) -> None:
     settings, sight = parts.settings.watchdog, parts.sight
     probes = make_probes(
-        settings, parts.settings.sys_monitor, venues=tuple(parts.access), ages=sight.ages, meter=parts.watching.meter, waiting_ms=sight.loop_waiting_ms,
-        heartbeat=heartbeat, safety=sight.safety_count, errors=sight.venue_errors, sample=lambda: sight.sample,
+        settings,
+        parts.settings.sys_monitor,
+        venues=tuple(parts.access),
+        ages=sight.ages,
+        meter=parts.watching.meter,
+        waiting_ms=sight.loop_waiting_ms,
+        heartbeat=heartbeat,
+        safety=sight.safety_count,
+        errors=sight.venue_errors,
+        sample=lambda: sight.sample,
     )
     await watch(
-        Watchdog(settings.consecutive_errors), probes, interval_s=settings.interval_s, startup_grace_s=settings.startup_grace_s,
-        clock=parts.around.clock, sink=parts.sink, stop=parts.stop, on_verdict=sight.verdict,
+        Watchdog(settings.consecutive_errors),
+        probes,
+        interval_s=settings.interval_s,
+        startup_grace_s=settings.startup_grace_s,
+        clock=parts.around.clock,
+        sink=parts.sink,
+        stop=parts.stop,
+        on_verdict=sight.verdict,
     )
 
 
@@ -131,7 +151,16 @@ async def _decide(parts: Assembly, evaluations: Evaluations) -> None:
         evaluations.after_turn(event)
         parts.watching.metrics.decision.observe(parts.watching.meter.last_ns / 1e9)
 
-    await decide(parts.engine, parts.inbox, parts.journal, parts.dispatch, parts.around.clock, parts.watching.meter, freeze=_freeze, after_turn=after_turn)
+    await decide(
+        parts.engine,
+        parts.inbox,
+        parts.journal,
+        parts.dispatch,
+        parts.around.clock,
+        parts.watching.meter,
+        freeze=_freeze,
+        after_turn=after_turn,
+    )
 
 
 def _freeze(engine: Engine) -> bytes:
@@ -142,5 +171,3 @@ async def stop_after(parts: Assembly, seconds: float) -> None:
     """`--max-runtime`."""
     await trio.sleep(seconds)
     parts.stop.ask(Stop.GRACEFUL, f"{seconds:g} s are over")
-
-

@@ -1,6 +1,7 @@
 """TOML, environment and command line become one frozen `Settings`; every fault is told at once.
 
-Owns: precedence (file < `ARB__SECTION__KEY` < `--set` < flags, then `[mock]` in mock mode), interpolation and the origin of every value.
+Owns: precedence (file < `ARB__SECTION__KEY` < `--set` < flags, then `[mock]` in mock mode), interpolation and the
+origin of every value.
 Never: prints a secret; accepts a key nobody reads.
 """
 
@@ -29,8 +30,23 @@ FX_TICK_BPS: Final = 1e4 / 1_400
 _INTERPOLATION: Final = re.compile(r"\$\{(?:(file):([^}]+)|([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?)\}")
 _MOCK_KEYS: Final = frozenset(
     {
-        "fair_bps", "fair_window_s", "fair_min_samples", "confirm_ms", "min_hold_s", "cooldown_s", "max_hold_s", "expected_hold_s",
-        "interval", "interval_s", "startup_grace_s", "sample_interval_sec", "silent_after_ms", "initial", "max", "metrics_port", "data_dir",
+        "fair_bps",
+        "fair_window_s",
+        "fair_min_samples",
+        "confirm_ms",
+        "min_hold_s",
+        "cooldown_s",
+        "max_hold_s",
+        "expected_hold_s",
+        "interval",
+        "interval_s",
+        "startup_grace_s",
+        "sample_interval_sec",
+        "silent_after_ms",
+        "initial",
+        "max",
+        "metrics_port",
+        "data_dir",
     }
 )
 """What `[mock]` may change: timers, the fair level and places; never a limit or a threshold of profit."""
@@ -48,7 +64,9 @@ class Loaded:
     """Dotted keys that `[mock]` changed."""
 
 
-def load_settings(path: Path, *, overrides: Sequence[str] = (), flags: Mapping[str, object] | None = None, environ: Mapping[str, str]) -> Loaded:
+def load_settings(
+    path: Path, *, overrides: Sequence[str] = (), flags: Mapping[str, object] | None = None, environ: Mapping[str, str]
+) -> Loaded:
     """Read and check a configuration.
 
     Raises:
@@ -57,10 +75,17 @@ def load_settings(path: Path, *, overrides: Sequence[str] = (), flags: Mapping[s
     tree = _read(path)
     faults: list[str] = []
     tree = _interpolated(tree, environ, faults, ())
-    origins: dict[Path_, str] = {leaf: "file" for leaf in _leaves(tree)}
+    origins: dict[Path_, str] = dict.fromkeys(_leaves(tree), "file")
     for name, text in sorted(environ.items()):
         if name.startswith(ENV_PREFIX) and len(name) > len(ENV_PREFIX):
-            _put(tree, tuple(part.lower() for part in name[len(ENV_PREFIX) :].split("__")), _literal(text), name, origins, faults)
+            _put(
+                tree,
+                tuple(part.lower() for part in name[len(ENV_PREFIX) :].split("__")),
+                _literal(text),
+                name,
+                origins,
+                faults,
+            )
     for item in overrides:
         key, equals, text = item.partition("=")
         if not equals:
@@ -117,7 +142,10 @@ def _interpolated(value: Any, environ: Mapping[str, str], faults: list[str], whe
                 return ""
         found = environ.get(match[3], match[4])
         if found is None:
-            faults.append(f"{_dotted(where)}: the environment variable {match[3]} is not set; set it or write ${{{match[3]}:-default}}")
+            faults.append(
+                f"{_dotted(where)}: the environment variable {match[3]} is not set; "
+                f"set it or write ${{{match[3]}:-default}}"
+            )
         return found or ""
 
     text = _INTERPOLATION.sub(replace, value)
@@ -142,7 +170,9 @@ def _put(tree: Any, where: Path_, value: Any, origin: str, origins: dict[Path_, 
         if isinstance(node, list):
             child = next((item for item in node if isinstance(item, dict) and item.get("name") == part), None)
             if child is None:
-                faults.append(f"{origin} {_dotted(where)}: there is no entry named {part!r} in {_dotted(where[:index])}")
+                faults.append(
+                    f"{origin} {_dotted(where)}: there is no entry named {part!r} in {_dotted(where[:index])}"
+                )
                 return
         else:
             child = node.setdefault(part, {}) if isinstance(node, dict) else node
@@ -162,7 +192,9 @@ def _apply_mock(tree: Tree, origins: dict[Path_, str], faults: list[str]) -> tup
     changed: list[str] = []
     for leaf in _leaves(overlay) if isinstance(overlay, dict) else ():
         if leaf[-1] not in _MOCK_KEYS:
-            faults.append(f"mock.{_dotted(leaf)}: [mock] may change timers and the fair level only, never a limit or a threshold")
+            faults.append(
+                f"mock.{_dotted(leaf)}: [mock] may change timers and the fair level only, never a limit or a threshold"
+            )
         elif tree.get("mode") == Mode.MOCK.value and not origins.get(leaf, "file").startswith(("ARB__", "--")):
             value = overlay
             for part in leaf:
@@ -176,7 +208,9 @@ def _leaves(tree: Any, prefix: Path_ = ()) -> tuple[Path_, ...]:
     if isinstance(tree, dict):
         return tuple(leaf for key, item in tree.items() for leaf in _leaves(item, (*prefix, str(key))))
     if isinstance(tree, list) and tree and all(isinstance(item, dict) for item in tree):
-        return tuple(leaf for index, item in enumerate(tree) for leaf in _leaves(item, (*prefix, str(item.get("name", index)))))
+        return tuple(
+            leaf for index, item in enumerate(tree) for leaf in _leaves(item, (*prefix, str(item.get("name", index))))
+        )
     return (prefix,)
 
 
@@ -199,7 +233,9 @@ def _cross_checks(settings: Settings) -> list[str]:
     names = [pair.name for pair in settings.pairs]
     if not names:
         faults.append("pairs: there is no [[pairs]] entry; add one")
-    faults.extend(f"pairs: the name {name!r} is used twice" for name in sorted({name for name in names if names.count(name) > 1}))
+    faults.extend(
+        f"pairs: the name {name!r} is used twice" for name in sorted({name for name in names if names.count(name) > 1})
+    )
     if settings.fx.executable.value == "static" and settings.fx.executable_rate is None:
         faults.append('fx.executable_rate: missing; fx.executable = "static" needs it')
     if settings.fx.bank.value == "static" and settings.fx.bank_rate is None:
@@ -216,13 +252,22 @@ def _pair_checks(settings: Settings, name: str) -> list[str]:
     faults: list[str] = []
     for side in ("a", "b"):
         if ":" not in getattr(pair, side):
-            faults.append(f"pairs.{name}.{side}: {getattr(pair, side)!r} is not venue:INSTRUMENT, such as upbit:KRW-BTC")
+            faults.append(
+                f"pairs.{name}.{side}: {getattr(pair, side)!r} is not venue:INSTRUMENT, such as upbit:KRW-BTC"
+            )
     try:
         params = strategy_params(settings, name)
     except ConfigError as error:
         return [*faults, *str(error).splitlines()]
     strategy = load_strategy(pair.strategy)
-    fees_bps = float(settings.fees.upbit_krw_bps + (settings.fees.binance_usdm_taker_bps if pair.kind.value == "spot_perp" else settings.fees.binance_spot_taker_bps))
+    fees_bps = float(
+        settings.fees.upbit_krw_bps
+        + (
+            settings.fees.binance_usdm_taker_bps
+            if pair.kind.value == "spot_perp"
+            else settings.fees.binance_spot_taker_bps
+        )
+    )
     problems = strategy.problems(params, round_trip_cost_bps=2 * fees_bps, fx_tick_bps=FX_TICK_BPS)
     faults.extend(f"pairs.{name}: {problem}" for problem in problems)
     return faults

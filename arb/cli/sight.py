@@ -40,7 +40,9 @@ root: Final = logging.getLogger("arb.root")
 class Sight:
     """The observers of one run."""
 
-    def __init__(self, *, clock: Clock, console: Console, metrics: Metrics, board: HealthBoard, venues: tuple[VenueId, ...]) -> None:
+    def __init__(
+        self, *, clock: Clock, console: Console, metrics: Metrics, board: HealthBoard, venues: tuple[VenueId, ...]
+    ) -> None:
         self.view = StatusView()
         self.ages = FeedAges(clock)
         self.safety_count = MinuteCount(clock)
@@ -95,7 +97,9 @@ class Sight:
                 self._connected(venue, event.feed, False)
                 state = ComponentState.ERROR if event.is_final else ComponentState.WARN
                 self.board.component(venue.upper(), state, f"{event.feed}: {event.reason}")
-                sources.warning("feed_down", extra={"feed": event.feed, "reason": event.reason, "final": event.is_final})
+                sources.warning(
+                    "feed_down", extra={"feed": event.feed, "reason": event.reason, "final": event.is_final}
+                )
             case FeedSeen():
                 self.ages.heard(VenueId(venue_of_feed(event.feed)), event.last_frame_ns)
 
@@ -117,7 +121,15 @@ class Sight:
         self._metrics.reconnected(venue)
         if venue in self.venue_errors:
             self.venue_errors[venue].add()
-        sources.warning("restart", extra={"task": restart.name, "error": str(restart.error), "failures": restart.failures, "wait_s": round(restart.wait_s, 2)})
+        sources.warning(
+            "restart",
+            extra={
+                "task": restart.name,
+                "error": str(restart.error),
+                "failures": restart.failures,
+                "wait_s": round(restart.wait_s, 2),
+            },
+        )
 
     def verdict(self, verdict: Verdict) -> None:
         """The watchdog evaluated."""
@@ -125,8 +137,18 @@ class Sight:
         self.board.watchdog(verdict.level, verdict.reasons)
         health.info("status", extra={"status": self.board.status(), "level": verdict.level.value})
         if verdict.level is not self.level:
-            severity = logging.INFO if verdict.level is Level.OK else logging.WARNING if verdict.level is Level.WARN else logging.ERROR
-            watchdog.log(severity, "level", extra={"was": self.level.value, "now": verdict.level.value, "reasons": "; ".join(verdict.reasons)})
+            severity = (
+                logging.INFO
+                if verdict.level is Level.OK
+                else logging.WARNING
+                if verdict.level is Level.WARN
+                else logging.ERROR
+            )
+            watchdog.log(
+                severity,
+                "level",
+                extra={"was": self.level.value, "now": verdict.level.value, "reasons": "; ".join(verdict.reasons)},
+            )
         self.level = verdict.level
 
     def sampled(self, sample: ProcessSample) -> None:
@@ -137,7 +159,15 @@ class Sight:
         metrics.process_rss.set(sample.rss_bytes)
         metrics.process_fds.set(sample.fds_count)
         metrics.process_threads.set(sample.threads_count)
-        process.info("sample", extra={"cpu_pct": sample.cpu_percent, "rss_mb": round(sample.rss_bytes / 2**20, 1), "fds": sample.fds_count, "threads": sample.threads_count})
+        process.info(
+            "sample",
+            extra={
+                "cpu_pct": sample.cpu_percent,
+                "rss_mb": round(sample.rss_bytes / 2**20, 1),
+                "fds": sample.fds_count,
+                "threads": sample.threads_count,
+            },
+        )
 
     def given_up(self, task: str, error: Exception) -> None:
         """A task's restart budget is spent."""
@@ -190,13 +220,22 @@ class Sight:
     def stopping(self, reason: Reason) -> None:
         """The end has begun."""
         self.board.stopping(reason.text)
-        root.log(logging.INFO if reason.stop is Stop.GRACEFUL else logging.ERROR, "stopping", extra={"cause": reason.stop.name.lower(), "why": reason.text})
+        root.log(
+            logging.INFO if reason.stop is Stop.GRACEFUL else logging.ERROR,
+            "stopping",
+            extra={"cause": reason.stop.name.lower(), "why": reason.text},
+        )
 
     def ended(self, report: StepReport) -> None:
         """A step of the shutdown ended."""
         root.log(
-            logging.INFO if report.is_complete else logging.ERROR, "shutdown_step",
-            extra={"step": report.name, "ms": round(report.elapsed_s * 1e3), **({"failure": report.failure} if report.failure else {})},
+            logging.INFO if report.is_complete else logging.ERROR,
+            "shutdown_step",
+            extra={
+                "step": report.name,
+                "ms": round(report.elapsed_s * 1e3),
+                **({"failure": report.failure} if report.failure else {}),
+            },
         )
 
 

@@ -40,7 +40,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "Example: arb sim config/live.toml --json"
     parser.add_argument("config", type=Path, help="configuration file (TOML)")
     parser.add_argument("--json", action="store_true", help="one JSON line with all base URLs and keys when ready")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override a key; may be repeated")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="override a key; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,7 +99,7 @@ def sim_params(settings: Settings, instruments: tuple[InstrumentId, ...], clock:
 
 
 def traded(settings: Settings) -> tuple[InstrumentId, ...]:
-    """What the configuration trades or converts with, as far as a simulated venue lists it; the rest is refused when used."""
+    """What the configuration trades or converts with; a second FX book only where it is simulated."""
     sides = [InstrumentId(side) for pair in settings.pairs for side in (pair.a, pair.b)]
     second = [InstrumentId(settings.fx.second)] if settings.fx.second else []
     return tuple(dict.fromkeys([*sides, FX_BOOK, *(one for one in second if venue_of(one) in MODELS)]))
@@ -101,7 +108,9 @@ def traded(settings: Settings) -> tuple[InstrumentId, ...]:
 def listed_everywhere(settings: Settings) -> tuple[InstrumentId, ...]:
     """The coins of the configuration on all three venues."""
     coins = dict.fromkeys(str(listing(one).base) for one in traded(settings) if one != FX_BOOK)
-    names = [name for coin in coins for name in (f"upbit:KRW-{coin}", f"binance_spot:{coin}USDT", f"binance_usdm:{coin}USDT")]
+    names = [
+        name for coin in coins for name in (f"upbit:KRW-{coin}", f"binance_spot:{coin}USDT", f"binance_usdm:{coin}USDT")
+    ]
     return tuple(dict.fromkeys([*(InstrumentId(name) for name in names), *traded(settings)]))
 
 
@@ -111,11 +120,15 @@ def _script(number: int, section: FaultSection) -> FaultScript:
         raise ConfigError(f"sim.faults[{number}].kind: {section.kind!r} is unknown; one of {', '.join(kinds)}")
     if section.venue not in VENUES:
         raise ConfigError(f"sim.faults[{number}].venue: {section.venue!r} is not simulated; one of {', '.join(VENUES)}")
-    return FaultScript(at_s=section.at, venue=VenueId(section.venue), kind=FaultKind(section.kind), duration_s=section.duration)
+    return FaultScript(
+        at_s=section.at, venue=VenueId(section.venue), kind=FaultKind(section.kind), duration_s=section.duration
+    )
 
 
 def _recorded_lines(data: str | None) -> list[str]:
     try:
         return Path(data or "").read_text(encoding="utf-8").splitlines()
     except OSError as error:
-        raise ConfigError(f"sim.data: {data!r} cannot be read: {error.strerror}; name a JSON Lines file of book images") from error
+        raise ConfigError(
+            f"sim.data: {data!r} cannot be read: {error.strerror}; name a JSON Lines file of book images"
+        ) from error

@@ -128,7 +128,9 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook(Decimal, partial(_scalar, (int, Decimal), Decimal, "a number"))
     converter.register_structure_hook(str, partial(_scalar, (str,), str, "text in quotes"))
     converter.register_structure_hook_func(lambda cls: isinstance(cls, type) and issubclass(cls, Enum), _choice)
-    converter.register_structure_hook_func(lambda cls: getattr(cls, "__origin__", None) is tuple, partial(_sequence, converter))
+    converter.register_structure_hook_func(
+        lambda cls: getattr(cls, "__origin__", None) is tuple, partial(_sequence, converter)
+    )
     converter.register_structure_hook_factory(attrs.has, partial(_section, converter))
     return converter
 

@@ -27,7 +27,9 @@ ROUNDS_PER_UPKEEP: Final = 360
 async def make_tables(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
     """Prepare the tables, apply what a crash kept from them, begin the first segment; then done."""
     count = await parts.around.run_thread(partial(_prepare, parts))
-    parts.sight.board.component("CSV", ComponentState.OK, f"{parts.data.csv}" + (f", {count} rows caught up" if count else ""))
+    parts.sight.board.component(
+        "CSV", ComponentState.OK, f"{parts.data.csv}" + (f", {count} rows caught up" if count else "")
+    )
     clock = parts.around.clock
     parts.journal.begin_segment(b"", wall_ns=clock.wall_ns(), monotonic_ns=clock.monotonic_ns())
     parts.sight.board.component("JOURNAL", ComponentState.OK, f"{parts.data.journal}")
@@ -56,7 +58,9 @@ async def keep_journal(parts: Assembly) -> Never:
         is_low = free < parts.settings.journal.min_free_mb * 2**20
         if is_low != was_low:
             detail = f"{free // 2**20} MiB free, journal.min_free_mb is {parts.settings.journal.min_free_mb}"
-            parts.sink.put_account(StorageSeen(at_ns=parts.around.clock.monotonic_ns(), is_low=is_low, is_full=False, detail=detail))
+            parts.sink.put_account(
+                StorageSeen(at_ns=parts.around.clock.monotonic_ns(), is_low=is_low, is_full=False, detail=detail)
+            )
             parts.sight.board.component("JOURNAL", ComponentState.WARN if is_low else ComponentState.OK, detail)
             was_low = is_low
         await trio.sleep(DISK_EVERY_S)
@@ -67,8 +71,12 @@ async def _keep_house(parts: Assembly) -> None:
     present: Path | None = parts.journal.path
     upkeep = await parts.around.run_thread(
         partial(
-            keep_house, parts.data.journal, present=present, now_wall_ns=parts.around.clock.wall_ns(),
-            retention_days=parts.settings.journal.retention_days, oldest_open_wall_ns=min(opened, default=None),
+            keep_house,
+            parts.data.journal,
+            present=present,
+            now_wall_ns=parts.around.clock.wall_ns(),
+            retention_days=parts.settings.journal.retention_days,
+            oldest_open_wall_ns=min(opened, default=None),
         )
-    )  # fmt: skip
+    )
     parts.sight.kept_house(upkeep.compressed, upkeep.deleted)

@@ -75,16 +75,25 @@ def real_urls(settings: Settings, venue: VenueId) -> VenueUrls:
     credentials = None
     if section.key is not None and section.secret is not None:
         credentials = Credentials(key=section.key, secret=section.secret)
-    private = "" if spec.account is None or credentials is None else spec.account.account(credentials, ()).ws_private_url
+    private = (
+        "" if spec.account is None or credentials is None else spec.account.account(credentials, ()).ws_private_url
+    )
     return VenueUrls(
-        rest=section.rest_url or spec.market.rest_url, ws=section.ws_url or spec.market.ws_url,
-        ws_private=section.ws_private_url or private, credentials=credentials,
+        rest=section.rest_url or spec.market.rest_url,
+        ws=section.ws_url or spec.market.ws_url,
+        ws_private=section.ws_private_url or private,
+        credentials=credentials,
     )
 
 
 @asynccontextmanager
 async def open_venues(
-    wanted: Mapping[VenueId, tuple[str, ...]], urls: Mapping[VenueId, VenueUrls], *, clock: Clock, dialer: Dialer, within_s: float
+    wanted: Mapping[VenueId, tuple[str, ...]],
+    urls: Mapping[VenueId, VenueUrls],
+    *,
+    clock: Clock,
+    dialer: Dialer,
+    within_s: float,
 ) -> AsyncIterator[dict[VenueId, VenueAccess]]:
     """Clients and rules of every venue, for as long as the block lasts.
 
@@ -108,10 +117,20 @@ async def open_venues(
                     offset.offset_ms = await measure_offset_ms(spec.market, http, clock) or 0
             except (trio.TooSlowError, TransientError) as error:
                 words = f": {error}" if str(error) else ""
-                raise ConfigError(f"venues.{venue}: {urls[venue].rest} gave no instruments within {within_s:g} s{words}; is it reachable?") from error
+                raise ConfigError(
+                    f"venues.{venue}: {urls[venue].rest} gave no instruments within {within_s:g} s{words}; "
+                    "is it reachable?"
+                ) from error
             found[venue] = VenueAccess(
-                spec=spec, market=spec.market, urls=urls[venue], symbols=symbols, instruments={item.id: item for item in instruments},
-                http=http, limiter=limiter, offset=offset, clock=clock,
+                spec=spec,
+                market=spec.market,
+                urls=urls[venue],
+                symbols=symbols,
+                instruments={item.id: item for item in instruments},
+                http=http,
+                limiter=limiter,
+                offset=offset,
+                clock=clock,
             )
         yield found
 

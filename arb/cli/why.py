@@ -45,13 +45,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", help="look at the data of this mode")
     parser.add_argument("--pair", help="only this pair")
     parser.add_argument("--last", type=int, metavar="MINUTES", help="only the last so many minutes that were recorded")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override a key; may be repeated")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="override a key; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the summary; without any recorded refusal say so."""
-    settings = load_settings(args.config, overrides=args.overrides, flags={"mode": args.mode}, environ=os.environ).settings
+    settings = load_settings(
+        args.config, overrides=args.overrides, flags={"mode": args.mode}, environ=os.environ
+    ).settings
     path = Path(settings.data_dir.format(mode=settings.mode.value)) / "csv" / "refusals.csv"
     rows = summarise(_newest(path), args.pair, args.last)
     if args.json:
@@ -92,8 +101,14 @@ def _summary(key: tuple[str, str, str], group: list[dict[str, str]]) -> RefusalS
     edges = [float(row["best_net_bps"]) for row in group if row["best_net_bps"] not in ("", "-inf", "inf", "nan")]
     missed = [float(row["missed_bps"]) for row in group if row["missed_bps"] not in ("", "-inf", "inf", "nan")]
     return RefusalSummary(
-        pair=key[0], direction=key[1], reason=key[2], count=sum(int(row["count"]) for row in group), minutes=len({row["minute"] for row in group}),
-        best_net_bps=max(edges, default=None), missed_bps=min(missed, default=None), last_minute=max(row["minute"] for row in group),
+        pair=key[0],
+        direction=key[1],
+        reason=key[2],
+        count=sum(int(row["count"]) for row in group),
+        minutes=len({row["minute"] for row in group}),
+        best_net_bps=max(edges, default=None),
+        missed_bps=min(missed, default=None),
+        last_minute=max(row["minute"] for row in group),
     )
 
 
@@ -101,7 +116,14 @@ def _grid(rows: list[RefusalSummary]) -> Grid:
     grid = Grid("pair", "direction", "reason", "count", "minutes", "best edge, bps", "missed by, bps", "last")
     for row in rows:
         grid.add_row(
-            row.pair, row.direction, row.reason, str(row.count), str(row.minutes), _bps(row.best_net_bps), _bps(row.missed_bps), row.last_minute[:16]
+            row.pair,
+            row.direction,
+            row.reason,
+            str(row.count),
+            str(row.minutes),
+            _bps(row.best_net_bps),
+            _bps(row.missed_bps),
+            row.last_minute[:16],
         )
     return grid
 

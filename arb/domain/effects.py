@@ -34,7 +34,8 @@ class Cancel:
 
 @attrs.frozen(kw_only=True)
 class Query:
-    """Ask what became of an order; the answer is an `OrderUpdated` (and `FillSeen`s). `not_before_ns`: wait until then."""
+    """Ask what became of an order; the answer is an `OrderUpdated` (and `FillSeen`s). `not_before_ns`: wait until
+    then."""
 
     client_order_id: ClientOrderId
     venue_order_id: VenueOrderId | None

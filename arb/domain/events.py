@@ -1,6 +1,7 @@
 """Everything the core can learn: a closed union.
 
-Units: `at_ns` is the shell's monotonic time at which the event entered, `wall_ns` UTC; both never decrease by design of the shell,
+Units: `at_ns` is the shell's monotonic time at which the event entered, `wall_ns` UTC; both never decrease by design
+of the shell,
 and the core takes the larger of what it knew and what it is told.
 """
 
@@ -249,7 +250,8 @@ class ClockJumped:
 class Reconciled:
     """The venues' orders, fills, balances and positions have been re-read for a venue.
 
-    `open_orders` holds every order of ours the venue still knows as open; the events before this one carried the details.
+    `open_orders` holds every order of ours the venue still knows as open; the events before this one carried the
+    details.
     """
 
     at_ns: int
@@ -270,7 +272,8 @@ class Tick:
 
 @attrs.frozen(kw_only=True)
 class StorageSeen:
-    """What the disk allows, when it changes: low puts STORAGE_LOW in force until it is not, full puts STORAGE_FULL in force."""
+    """What the disk allows, when it changes: low puts STORAGE_LOW in force until it is not, full puts STORAGE_FULL in
+    force."""
 
     at_ns: int
     is_low: bool

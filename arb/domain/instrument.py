@@ -1,6 +1,7 @@
 """Instruments and the rules a venue sets for them.
 
-Units: prices in `quote` per unit of `base` contract; quantities in contract units (base units = contract units × multiplier).
+Units: prices in `quote` per unit of `base` contract; quantities in contract units (base units = contract units ×
+multiplier).
 """
 
 from __future__ import annotations

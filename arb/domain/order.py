@@ -1,6 +1,7 @@
 """Orders and what becomes of them.
 
-Units: quantities Decimal in contract units of the instrument; prices Decimal in quote; times monotonic _ns unless named otherwise.
+Units: quantities Decimal in contract units of the instrument; prices Decimal in quote; times monotonic _ns unless
+named otherwise.
 """
 
 from __future__ import annotations

@@ -42,13 +42,20 @@ def _rows(directory: Path, run_id: str, after: int) -> Iterator[StoredRow]:
         segment = read_segment(path)
         for step in segment.steps if segment is not None else ():
             if step.seq > after:
-                yield from (StoredRow(record=_record(body), seq=step.seq) for tag, body in step.effects if tag == Record.__name__)
+                yield from (
+                    StoredRow(record=_record(body), seq=step.seq)
+                    for tag, body in step.effects
+                    if tag == Record.__name__
+                )
 
 
 def _record(body: bytes) -> Record:
     values = decode_record(body)
     pair = values["pair"]
     return Record(
-        table=Table(values["table"]), id=values["id"], rev=values["rev"], pair=None if pair is None else PairId(pair),
+        table=Table(values["table"]),
+        id=values["id"],
+        rev=values["rev"],
+        pair=None if pair is None else PairId(pair),
         row=tuple((name, cell) for name, cell in values["row"]),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import Any, Final, get_args
 
 import attrs
@@ -27,7 +28,9 @@ _EVENT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Ev
 _EFFECT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Effect)}
 _ENCODER: Final = msgspec.msgpack.Encoder(decimal_format="string")
 _STEP: Final = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw, list[tuple[str, msgspec.Raw]]])
-_EVENT_DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {name: msgspec.msgpack.Decoder(cls) for name, cls in _EVENT_TYPES.items()}
+_EVENT_DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
+    name: msgspec.msgpack.Decoder(cls) for name, cls in _EVENT_TYPES.items()
+}
 
 
 @attrs.frozen
@@ -72,6 +75,8 @@ def _make_converter() -> cattrs.Converter:
     converter: cattrs.Converter = make_converter(forbid_extra_keys=False)
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, lambda value, _: Decimal(str(value)))
+    converter.register_unstructure_hook(float, lambda value: value if isfinite(value) else str(value))
+    converter.register_structure_hook(float, lambda value, _: float(value))
     converter.register_unstructure_hook(Enum, lambda value: value.value)
     return converter
 

@@ -1,8 +1,10 @@
 """Tables as CSV files, one per table: append-only revisions of rows.
 
-Owns: the files under `csv/`, their header, their translation from records, and the mark: up to which step all is written.
+Owns: the files under `csv/`, their header, their translation from records, and the mark: up to which step all is
+written.
 Never: runs on the event loop; rewrites a row (readers take the highest `rev` of an `id`).
-Units: cells ending in `_ns` are UTC nanoseconds in records and ISO 8601 with microseconds in files, under the name without the ending.
+Units: cells ending in `_ns` are UTC nanoseconds in records and ISO 8601 with microseconds in files, under the name
+without the ending.
 """
 
 from __future__ import annotations
@@ -64,7 +66,8 @@ class CsvStore:
         """Strategy by pair."""
 
     def prepare(self) -> Mark | None:
-        """Make missing files, cut off torn last lines, and tell up to where everything is written; None: nothing ever was.
+        """Make missing files, cut off torn last lines, and tell up to where everything is written; None: nothing ever
+        was.
 
         Raises:
             ConfigError: a file has other columns than this program writes.
@@ -114,7 +117,10 @@ class CsvStore:
         with path.open(newline="", encoding="utf-8") as file:
             found = tuple(next(csv.reader(file), ()))
         if found != header:
-            raise ConfigError(f"{path}: its columns are not those of this version; move the file away or run the version that wrote it")
+            raise ConfigError(
+                f"{path}: its columns are not those of this version; "
+                "move the file away or run the version that wrote it"
+            )
 
     def _append(self, table: Table, lines: Iterable[Sequence[str]]) -> None:
         text = io.StringIO()
@@ -136,7 +142,15 @@ class CsvStore:
     def _cells(self, row: StoredRow) -> tuple[str, ...]:
         record = row.record
         values = dict(record.row)
-        common = (record.id, str(record.rev), self._run_id, self._mode, record.pair or "", self._strategies.get(record.pair or "", ""), str(row.seq))
+        common = (
+            record.id,
+            str(record.rev),
+            self._run_id,
+            self._mode,
+            record.pair or "",
+            self._strategies.get(record.pair or "", ""),
+            str(row.seq),
+        )
         return (*common, *(_text(name, values.get(name)) for name in COLUMNS[record.table]))
 
 

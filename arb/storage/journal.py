@@ -2,8 +2,10 @@
 
 Owns: the segment files of one run, their headers, and the thread that writes and syncs them (group commit).
 Never: blocks the event loop; loses a step that was reported synced.
-Units: a record is `length u32 | crc32 u32 | payload`; the first record of a segment is its header; sequences count from 1.
-A step is in the journal when its effects are: an event whose step failed stands at the tail as kind `E` and is never replayed.
+Units: a record is `length u32 | crc32 u32 | payload`; the first record of a segment is its header; sequences count
+from 1.
+A step is in the journal when its effects are: an event whose step failed stands at the tail as kind `E` and is never
+replayed.
 """
 
 from __future__ import annotations
@@ -75,7 +77,16 @@ def framed(payload: bytes) -> bytes:
 class SegmentJournal:
     """Implements `ports.Journal` over segment files."""
 
-    def __init__(self, directory: Path, writer: Writer, *, run_id: str, build: str, segment_bytes: int = SEGMENT_BYTES, segment_ns: int = SEGMENT_NS) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        writer: Writer,
+        *,
+        run_id: str,
+        build: str,
+        segment_bytes: int = SEGMENT_BYTES,
+        segment_ns: int = SEGMENT_NS,
+    ) -> None:
         self._directory = directory
         self._writer = writer
         self._run_id = run_id
@@ -109,8 +120,14 @@ class SegmentJournal:
         self._index += 1
         path = self._directory / f"{self._run_id}-{self._index:06d}.journal"
         header = SegmentHeader(
-            schema=SCHEMA, build=self._build, run_id=self._run_id, index=self._index, first_seq=self._seq + 1,
-            wall_ns=wall_ns, monotonic_ns=monotonic_ns, snapshot=snapshot,
+            schema=SCHEMA,
+            build=self._build,
+            run_id=self._run_id,
+            index=self._index,
+            first_seq=self._seq + 1,
+            wall_ns=wall_ns,
+            monotonic_ns=monotonic_ns,
+            snapshot=snapshot,
         )
         self._writer.open_segment(path)
         self.path = path
@@ -197,7 +214,9 @@ class _Batch:
 class ThreadWriter:
     """Writes and syncs in its own thread; one sync serves everybody who waits (group commit)."""
 
-    def __init__(self, wake: Callable[[Callable[[], None]], None], *, lazy_sync_s: float = 0.2, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(
+        self, wake: Callable[[Callable[[], None]], None], *, lazy_sync_s: float = 0.2, buffer_bytes: int = BUFFER_BYTES
+    ) -> None:
         self._wake = wake
         """Runs a function in the event loop's thread soon: `TrioToken.run_sync_soon`."""
         self._lazy_sync_s = lazy_sync_s
@@ -234,7 +253,9 @@ class ThreadWriter:
         with self._condition:
             self._queued_bytes += len(record)
             if self._queued_bytes > self._buffer_bytes:
-                raise JournalFull(f"journal: {self._queued_bytes} bytes wait for the disk, at most {self._buffer_bytes} may")
+                raise JournalFull(
+                    f"journal: {self._queued_bytes} bytes wait for the disk, at most {self._buffer_bytes} may"
+                )
             self._queue[-1].records.append(record) if self._queue else self._queue.append(_Batch([record], seq, None))
             self._queue[-1].seq = seq
 
@@ -409,5 +430,6 @@ def read_header(path: Path) -> SegmentHeader | None:
 
 
 def segment_paths(directory: Path, run_id: str | None = None) -> tuple[Path, ...]:
-    """Segments of a run (or of all runs), compressed or not, in the order they were written: run ids sort by their start."""
+    """Segments of a run (or of all runs), compressed or not, in the order they were written: run ids sort by their
+    start."""
     return tuple(sorted(directory.glob(f"{run_id or '*'}-*.journal*"), key=lambda path: path.name.partition(".")[0]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,9 @@ class Upkeep:
     free_bytes: int
 
 
-def keep_house(directory: Path, *, present: Path | None, now_wall_ns: int, retention_days: float, oldest_open_wall_ns: int | None) -> Upkeep:
+def keep_house(
+    directory: Path, *, present: Path | None, now_wall_ns: int, retention_days: float, oldest_open_wall_ns: int | None
+) -> Upkeep:
     """Compress every closed segment and delete those past their time; blocking.
 
     A segment is past its time when the one after it began before the retention and before the oldest open position.
@@ -41,7 +44,9 @@ def keep_house(directory: Path, *, present: Path | None, now_wall_ns: int, reten
     deleted = tuple(path.name for path in _expired(paths, present, limit_ns))
     for name in deleted:
         (directory / name).unlink(missing_ok=True)
-    compressed = tuple(path.name for path in paths if path.suffix == ".journal" and path != present and path.name not in deleted)
+    compressed = tuple(
+        path.name for path in paths if path.suffix == ".journal" and path != present and path.name not in deleted
+    )
     for name in compressed:
         _compress(directory / name)
     return Upkeep(compressed=compressed, deleted=deleted, free_bytes=shutil.disk_usage(directory).free)
@@ -50,7 +55,7 @@ def keep_house(directory: Path, *, present: Path | None, now_wall_ns: int, reten
 def _expired(paths: tuple[Path, ...], present: Path | None, limit_ns: int) -> list[Path]:
     expired: list[Path] = []
     began = {path: header.wall_ns for path in paths if (header := read_header(path)) is not None}
-    for path, after in zip(paths, paths[1:], strict=False):
+    for path, after in pairwise(paths):
         if path != present and began.get(after, limit_ns) < limit_ns:
             expired.append(path)
     return expired

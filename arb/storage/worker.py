@@ -59,7 +59,13 @@ class StoreWorker:
     """Implements `ports.Store` over a blocking `RowStore`."""
 
     def __init__(
-        self, store: RowStore, journal: Journal, run: ThreadRunner, *, on_failure: Callable[[str], None], on_full: Callable[[], None],
+        self,
+        store: RowStore,
+        journal: Journal,
+        run: ThreadRunner,
+        *,
+        on_failure: Callable[[str], None],
+        on_full: Callable[[], None],
         capacity: int = CAPACITY_ROWS,
     ) -> None:
         self._store = store
@@ -96,7 +102,8 @@ class StoreWorker:
         return StoreStatistics(waiting_count=len(self._rows), written_count=self._written, failure=self._failure)
 
     async def run(self) -> Never:
-        """Write batches until cancelled; a failing disk is told once and tried again every second, keeping every row."""
+        """Write batches until cancelled; a failing disk is told once and tried again every second, keeping every
+        row."""
         while True:
             await self._changed.wait()
             await trio.sleep(LINGER_S)

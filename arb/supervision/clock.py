@@ -45,7 +45,9 @@ class AnchoredClock:
         return jump
 
 
-async def tick(clock: AnchoredClock, sink: EventSink, interval_s: float, on_loop: Callable[[], None], on_jump: Callable[[], None]) -> Never:
+async def tick(
+    clock: AnchoredClock, sink: EventSink, interval_s: float, on_loop: Callable[[], None], on_jump: Callable[[], None]
+) -> Never:
     """Emit a `Tick` every second and one with `is_loop` every `interval_s`; report wall-clock jumps.
 
     `on_jump` is called after each jump so that the venues' offsets are measured again.

@@ -54,7 +54,14 @@ class DeadMan:
     """Watches a heartbeat from its own thread."""
 
     def __init__(
-        self, heartbeat: Heartbeat, *, max_stall_s: float, exit_grace_s: float, stacks: Path, ask: Callable[[], None], leave: Callable[[int], None] = os._exit
+        self,
+        heartbeat: Heartbeat,
+        *,
+        max_stall_s: float,
+        exit_grace_s: float,
+        stacks: Path,
+        ask: Callable[[], None],
+        leave: Callable[[int], None] = os._exit,
     ) -> None:
         self._heartbeat = heartbeat
         self._limit_s = max_stall_s * STALLS_TO_FIRE
@@ -94,7 +101,9 @@ class DeadMan:
                 return
             if fired_at is None and now - self._heartbeat.last_s >= self._limit_s:
                 fired_at = now
-                self._dump(f"the event loop has not turned for {now - self._heartbeat.last_s:.1f} s: asking for the end")
+                self._dump(
+                    f"the event loop has not turned for {now - self._heartbeat.last_s:.1f} s: asking for the end"
+                )
                 self._ask()
 
     def _dump(self, why: str) -> None:

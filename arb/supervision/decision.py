@@ -68,15 +68,27 @@ class LoopMeter:
         """A snapshot; zeros before the first turn."""
         recent = self._recent or (0,)
         return LoopStatistics(
-            last_ns=recent[-1], mean_ns=sum(recent) / len(recent), max_ns=max(recent), min_ns=min(recent),
-            turns_count=self._count, last_turn_ns=self._last_turn_ns, last_delay_ns=self._last_delay_ns,
+            last_ns=recent[-1],
+            mean_ns=sum(recent) / len(recent),
+            max_ns=max(recent),
+            min_ns=min(recent),
+            turns_count=self._count,
+            last_turn_ns=self._last_turn_ns,
+            last_delay_ns=self._last_delay_ns,
         )
 
 
 async def decide(
-    engine: Engine, inbox: Inbox, journal: Journal, sink: EffectSink, clock: Clock, meter: LoopMeter, *,
-    freeze: Callable[[Engine], bytes], after_turn: Callable[[Event], None],
-) -> Never:  # fmt: skip
+    engine: Engine,
+    inbox: Inbox,
+    journal: Journal,
+    sink: EffectSink,
+    clock: Clock,
+    meter: LoopMeter,
+    *,
+    freeze: Callable[[Engine], bytes],
+    after_turn: Callable[[Event], None],
+) -> Never:
     """Consume events until cancelled; a segment of the journal begins with the engine's state."""
     while True:
         event = await inbox.receive()

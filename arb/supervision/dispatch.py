@@ -21,8 +21,14 @@ class Dispatch:
     """Implements `decision.EffectSink`; `release` is the task that lets synced orders go."""
 
     def __init__(
-        self, *, journal: Journal, gateways: Mapping[VenueId, OrderGateway], store: Store, alerts: AlertSink,
-        publish: Callable[[Publish], None], halt: Callable[[str], None],
+        self,
+        *,
+        journal: Journal,
+        gateways: Mapping[VenueId, OrderGateway],
+        store: Store,
+        alerts: AlertSink,
+        publish: Callable[[Publish], None],
+        halt: Callable[[str], None],
     ) -> None:
         self._journal = journal
         self._gateways = gateways

@@ -1,6 +1,7 @@
 """The engine's door: two lanes, one event at a time.
 
-Owns: what waits to be decided on. Market lane: the latest of each instrument or key. Account lane: everything, bounded, first.
+Owns: what waits to be decided on. Market lane: the latest of each instrument or key. Account lane: everything,
+bounded, first.
 Never: drops an account event; lets a burst of old books be worked through.
 """
 
@@ -92,8 +93,10 @@ class Inbox:
     def statistics(self) -> InboxStatistics:
         """A snapshot."""
         return InboxStatistics(
-            account_waiting=len(self._account), market_waiting=len(self._latest) + len(self._depths),
-            conflated_count=self._conflated, received_count=self._received,
+            account_waiting=len(self._account),
+            market_waiting=len(self._latest) + len(self._depths),
+            conflated_count=self._conflated,
+            received_count=self._received,
         )
 
     def _next(self) -> Event | None:

@@ -60,7 +60,13 @@ class Restart:
 
 
 async def restart(
-    run: Callable[[], Awaitable[None]], *, name: str, backoff: Backoff, budget: RestartBudget, random: Random, on_restart: Callable[[Restart], None]
+    run: Callable[[], Awaitable[None]],
+    *,
+    name: str,
+    backoff: Backoff,
+    budget: RestartBudget,
+    random: Random,
+    on_restart: Callable[[Restart], None],
 ) -> None:
     """Run until it returns; after each `TransientError` wait and run again.
 

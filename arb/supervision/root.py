@@ -162,7 +162,9 @@ async def _until_stopped(plan: Plan) -> None:
     reason = await plan.stop.wait_asked()
     if reason.stop is not Stop.GRACEFUL:
         return
-    plan.inbox.put_account(Command(at_ns=plan.clock.monotonic_ns(), kind=CommandKind.DRAIN, operator="shell", reason=reason.text))
+    plan.inbox.put_account(
+        Command(at_ns=plan.clock.monotonic_ns(), kind=CommandKind.DRAIN, operator="shell", reason=reason.text)
+    )
     with trio.move_on_after(plan.drain_s):
         async with trio.open_nursery() as race:
             race.start_soon(_then_cancel, plan.stop.wait_severe, race.cancel_scope)
@@ -181,7 +183,9 @@ def _classify(plan: Plan, name: str, failure: BaseExceptionGroup[BaseException])
         plan.stop.ask(stop, f"{name}: {type(error).__name__}: {error}")
 
 
-async def watch_signals(stop: StopRequest, exit_now: Callable[[int], Never], *, task_status: trio.TaskStatus[None]) -> None:
+async def watch_signals(
+    stop: StopRequest, exit_now: Callable[[int], Never], *, task_status: trio.TaskStatus[None]
+) -> None:
     """First SIGINT or SIGTERM: stop gracefully. Second SIGINT: leave at once."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
         task_status.started()

@@ -1,6 +1,7 @@
 """The end, in order and bounded: emergency orders, sweep, flush, report.
 
-Owns: the steps after the trading scope has gone and before the services scope goes; each has its own limit and its own failure.
+Owns: the steps after the trading scope has gone and before the services scope goes; each has its own limit and its
+own failure.
 Never: waits longer than the sum of its limits, whatever hangs.
 """
 
@@ -47,7 +48,8 @@ async def _perform(step: ShutdownStep) -> StepReport:
     with trio.move_on_after(step.limit_s, shield=True) as scope:
         failure = await _contained(step.run)
     return StepReport(
-        name=step.name, elapsed_s=trio.current_time() - began,
+        name=step.name,
+        elapsed_s=trio.current_time() - began,
         is_complete=failure is None and not scope.cancelled_caught,
         failure=f"not done within {step.limit_s:g} s" if scope.cancelled_caught else failure,
     )

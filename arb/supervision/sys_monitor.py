@@ -13,7 +13,6 @@ import attrs
 import psutil
 import trio
 
-
 SETTLE_S: Final = 5.0
 """A CPU share over less than this says nothing."""
 
@@ -36,13 +35,18 @@ def sampler() -> Callable[[], ProcessSample]:
     def sample() -> ProcessSample:
         with process.oneshot():
             return ProcessSample(
-                cpu_percent=process.cpu_percent(), rss_bytes=process.memory_info().rss, fds_count=process.num_fds(), threads_count=process.num_threads()
+                cpu_percent=process.cpu_percent(),
+                rss_bytes=process.memory_info().rss,
+                fds_count=process.num_fds(),
+                threads_count=process.num_threads(),
             )
 
     return sample
 
 
-async def monitor(sample: Callable[[], ProcessSample], interval_s: float, on_sample: Callable[[ProcessSample], None]) -> Never:
+async def monitor(
+    sample: Callable[[], ProcessSample], interval_s: float, on_sample: Callable[[ProcessSample], None]
+) -> Never:
     """Sample soon, once a share of CPU means something, and then every `interval_s`."""
     await trio.sleep(min(SETTLE_S, interval_s))
     while True:

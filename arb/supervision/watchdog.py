@@ -83,8 +83,15 @@ class Watchdog:
 
 
 async def watch(
-    watchdog: Watchdog, probes: Sequence[Probe], *, interval_s: float, startup_grace_s: float,
-    clock: Clock, sink: EventSink, stop: StopRequest, on_verdict: Callable[[Verdict], None],
+    watchdog: Watchdog,
+    probes: Sequence[Probe],
+    *,
+    interval_s: float,
+    startup_grace_s: float,
+    clock: Clock,
+    sink: EventSink,
+    stop: StopRequest,
+    on_verdict: Callable[[Verdict], None],
 ) -> Never:
     """Evaluate every `interval_s`; tell the core when the level changes; CRITICAL asks for the end."""
     began = trio.current_time()

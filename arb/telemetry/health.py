@@ -26,7 +26,13 @@ class ComponentState(Enum):
     DISABLED = "disabled"
 
 
-_WEIGHT: Final = {ComponentState.OK: 0, ComponentState.SKIP: 0, ComponentState.DISABLED: 0, ComponentState.WARN: 1, ComponentState.ERROR: 2}
+_WEIGHT: Final = {
+    ComponentState.OK: 0,
+    ComponentState.SKIP: 0,
+    ComponentState.DISABLED: 0,
+    ComponentState.WARN: 1,
+    ComponentState.ERROR: 2,
+}
 _LEVEL_WEIGHT: Final = {Level.OK: 0, Level.WARN: 1, Level.ERROR: 2, Level.CRITICAL: 3}
 _STATUS: Final = ("ok", "warn", "error", "critical")
 
@@ -97,13 +103,20 @@ class HealthBoard:
         """The body of `GET /health`."""
         facts = self._facts
         body: dict[str, object] = {
-            "status": self.status(), "mode": facts.mode, "data_source": facts.data_source,
+            "status": self.status(),
+            "mode": facts.mode,
+            "data_source": facts.data_source,
             "uptime_seconds": (self._clock.monotonic_ns() - self._began_ns) / 1e9,
-            "live_enabled": facts.live_enabled, "live_armed": False,
-            "build": facts.build, "run_id": facts.run_id,
+            "live_enabled": facts.live_enabled,
+            "live_armed": False,
+            "build": facts.build,
+            "run_id": facts.run_id,
             "watchdog": {"level": self._level.value, "reasons": list(self._reasons)},
             "trading": self._trading,
-            "components": {name: {"status": state.value, "detail": detail} for name, (state, detail) in sorted(self._components.items())},
+            "components": {
+                name: {"status": state.value, "detail": detail}
+                for name, (state, detail) in sorted(self._components.items())
+            },
         }
         if self._stopping is not None:
             body["stopping"] = self._stopping

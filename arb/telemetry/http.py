@@ -86,5 +86,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(100)
     except OSError as error:
         listener.close()
-        raise ConfigError(f"monitoring.metrics_port: {host}:{port} cannot be served ({error.strerror}); free it or choose another") from error
+        raise ConfigError(
+            f"monitoring.metrics_port: {host}:{port} cannot be served ({error.strerror}); free it or choose another"
+        ) from error
     return listener

@@ -2,7 +2,8 @@
 
 Owns: handlers, formats, redaction and the listener thread.
 Never: blocks the caller: a full queue drops the line, counts it, and says so with the next line that fits.
-Units: line `2025-11-15 20:56:14,510 [INFO    ] [arb.live_loop] event key=value …`, local time; files roll at midnight UTC, seven days kept.
+Units: line `2025-11-15 20:56:14,510 [INFO    ] [arb.live_loop] event key=value …`, local time; files roll at midnight
+UTC, seven days kept.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ KEPT_DAYS: Final = 7
 FAULTS_BYTES: Final = 4 * 1024 * 1024
 """Frames that could not be understood are kept in two files of this size."""
 _PLAIN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "dropped_lines"}
-_SENSITIVE: Final = re.compile(r"(?i)(signature|secret|listenkey|x-mbx-apikey|authorization|api_?key)(\"?\s*[=:]\s*\"?)(bearer\s+)?[^\s&\"',}]+")
+_SENSITIVE: Final = re.compile(
+    r"(?i)(signature|secret|listenkey|x-mbx-apikey|authorization|api_?key)(\"?\s*[=:]\s*\"?)(bearer\s+)?[^\s&\"',}]+"
+)
 
 
 class Redaction:
@@ -72,7 +75,11 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Time, level, component, event and the keys of the line."""
         values: dict[str, object] = {
-            "time": self.formatTime(record), "level": record.levelname, "component": record.name, "event": record.getMessage(), **_fields(record),
+            "time": self.formatTime(record),
+            "level": record.levelname,
+            "component": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
         }
         if record.exc_info:
             values["stack"] = self.formatException(record.exc_info)
@@ -129,7 +136,15 @@ class _NotFrames(logging.Filter):
 
 
 @contextmanager
-def open_logs(directory: Path, *, level: str, as_json: bool, secrets: Sequence[str], console_level: int | None, faults: Path | None = None) -> Iterator[None]:
+def open_logs(
+    directory: Path,
+    *,
+    level: str,
+    as_json: bool,
+    secrets: Sequence[str],
+    console_level: int | None,
+    faults: Path | None = None,
+) -> Iterator[None]:
     """Install the handlers of the `arb` loggers; on leaving write what waits and remove them.
 
     `console_level` None: nothing goes to the console. `faults`: where raw frames of `arb.faults` are kept, bounded.
@@ -140,7 +155,9 @@ def open_logs(directory: Path, *, level: str, as_json: bool, secrets: Sequence[s
     directory.mkdir(parents=True, exist_ok=True)
     redaction = Redaction(secrets)
     formatter: logging.Formatter = JsonFormatter(redaction) if as_json else LineFormatter(redaction)
-    handlers: list[logging.Handler] = [_file(directory / f"{name}.log", logging.DEBUG, f"arb.{name}") for name in COMPONENTS]
+    handlers: list[logging.Handler] = [
+        _file(directory / f"{name}.log", logging.DEBUG, f"arb.{name}") for name in COMPONENTS
+    ]
     handlers.append(_file(directory / "errors.log", logging.WARNING, "arb"))
     if console_level is not None:
         console = logging.StreamHandler(sys.stdout)
@@ -182,14 +199,18 @@ class _FrameFormatter(logging.Formatter):
 
 
 def _frames_file(directory: Path, redaction: Redaction) -> logging.Handler:
-    handler = RotatingFileHandler(directory / "frames.jsonl", maxBytes=FAULTS_BYTES, backupCount=1, delay=True, encoding="utf-8")
+    handler = RotatingFileHandler(
+        directory / "frames.jsonl", maxBytes=FAULTS_BYTES, backupCount=1, delay=True, encoding="utf-8"
+    )
     handler.addFilter(_Component("arb.faults"))
     handler.setFormatter(_FrameFormatter(redaction))
     return handler
 
 
 def _file(path: Path, level: int, logger: str) -> logging.Handler:
-    handler = TimedRotatingFileHandler(path, when="midnight", utc=True, backupCount=KEPT_DAYS, delay=True, encoding="utf-8")
+    handler = TimedRotatingFileHandler(
+        path, when="midnight", utc=True, backupCount=KEPT_DAYS, delay=True, encoding="utf-8"
+    )
     handler.setLevel(level)
     handler.addFilter(_Component(logger))
     return handler

@@ -56,7 +56,9 @@ class _Reconnects(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """One sample per venue."""
-        family = UntypedMetricFamily("arbitrage_ws_reconnect_count", "Reconnects of the venue's streams since start.", labels=["venue"])
+        family = UntypedMetricFamily(
+            "arbitrage_ws_reconnect_count", "Reconnects of the venue's streams since start.", labels=["venue"]
+        )
         for venue, count in self.counts.items():
             family.add_metric([venue], count)
         return [family]
@@ -65,7 +67,16 @@ class _Reconnects(Collector):
 class Metrics:
     """The registry, fed by the shell; reading it never disturbs the engine."""
 
-    def __init__(self, clock: Clock, *, venues: Iterable[str], pairs: Iterable[str], data_source: str, buffer_size: int, loop_times: Callable[[], LoopTimes]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        venues: Iterable[str],
+        pairs: Iterable[str],
+        data_source: str,
+        buffer_size: int,
+        loop_times: Callable[[], LoopTimes],
+    ) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
         self._loop_times = loop_times
@@ -85,30 +96,73 @@ class Metrics:
 
     def _build(self) -> None:
         registry = self.registry
-        self._gauge("arbitrage_loop_time_ms", "Duration of the last decision turn.").set_function(lambda: self._loop_times().last_ns / 1e6)
-        self._gauge("arbitrage_loop_time_avg_ms", "Mean duration of recent decision turns.").set_function(lambda: self._loop_times().mean_ns / 1e6)
-        self._gauge("arbitrage_loop_time_max_ms", "Longest of recent decision turns.").set_function(lambda: self._loop_times().max_ns / 1e6)
-        self._gauge("arbitrage_loop_time_min_ms", "Shortest of recent decision turns.").set_function(lambda: self._loop_times().min_ns / 1e6)
-        self.trades_opened = Counter("arbitrage_trades_opened_total", "Pair positions opened since start.", registry=registry)
-        self._gauge("arbitrage_trades_opened_recent", "Pair positions opened in the last 60 seconds.").set_function(self._recently_opened)
-        self.spread = self._gauge("arbitrage_spread_bps", "Gross edge of buying A and selling B at the best quotes.", ("pair",))
+        self._gauge("arbitrage_loop_time_ms", "Duration of the last decision turn.").set_function(
+            lambda: self._loop_times().last_ns / 1e6
+        )
+        self._gauge("arbitrage_loop_time_avg_ms", "Mean duration of recent decision turns.").set_function(
+            lambda: self._loop_times().mean_ns / 1e6
+        )
+        self._gauge("arbitrage_loop_time_max_ms", "Longest of recent decision turns.").set_function(
+            lambda: self._loop_times().max_ns / 1e6
+        )
+        self._gauge("arbitrage_loop_time_min_ms", "Shortest of recent decision turns.").set_function(
+            lambda: self._loop_times().min_ns / 1e6
+        )
+        self.trades_opened = Counter(
+            "arbitrage_trades_opened_total", "Pair positions opened since start.", registry=registry
+        )
+        self._gauge("arbitrage_trades_opened_recent", "Pair positions opened in the last 60 seconds.").set_function(
+            self._recently_opened
+        )
+        self.spread = self._gauge(
+            "arbitrage_spread_bps", "Gross edge of buying A and selling B at the best quotes.", ("pair",)
+        )
         self.spread_avg = self._gauge("arbitrage_spread_avg_bps", "Mean of recent gross edges.", ("pair",))
-        self.data_source = self._gauge("arbitrage_data_source", "1 for the source that books come from by configuration.", ("source",))
-        self.ws_connected = self._gauge("arbitrage_ws_connected", "Whether the venue's public stream serves synchronised books.", ("venue",))
+        self.data_source = self._gauge(
+            "arbitrage_data_source", "1 for the source that books come from by configuration.", ("source",)
+        )
+        self.ws_connected = self._gauge(
+            "arbitrage_ws_connected", "Whether the venue's public stream serves synchronised books.", ("venue",)
+        )
         self.total_pnl = self._gauge("arbitrage_total_pnl_krw", "Realised PnL of closed pair positions.")
         self.daily_pnl = self._gauge("arbitrage_daily_pnl_krw", "Realised PnL of the risk day.")
-        self.win_rate = self._gauge("arbitrage_win_rate", "Share of closed pair positions with a positive total, 0 to 1.")
+        self.win_rate = self._gauge(
+            "arbitrage_win_rate", "Share of closed pair positions with a positive total, 0 to 1."
+        )
         self.num_trades = self._gauge("arbitrage_num_trades", "Closed pair positions.")
         self.num_open = self._gauge("arbitrage_num_open_positions", "Open pair positions.")
         self.duration = self._gauge("arbitrage_avg_trade_duration_seconds", "Mean time between opening and closing.")
         self.fx_exposure = self._gauge("arbitrage_fx_exposure_usdt", "Exposure to USDT/KRW.")
-        self.feed_latency = Histogram("arbitrage_feed_latency_seconds", "Receive time minus venue time.", ("venue",), registry=registry, buckets=_SLOW)
-        self.decision = Histogram("arbitrage_decision_seconds", "Duration of decision turns.", registry=registry, buckets=_FAST)
-        self.roundtrip = Histogram("arbitrage_order_roundtrip_seconds", "Order sent to first word of the venue.", ("venue",), registry=registry, buckets=_SLOW)
-        self.refusals = Counter("arbitrage_refusals_total", "Refusals, counted when they begin.", ("reason",), registry=registry)
+        self.feed_latency = Histogram(
+            "arbitrage_feed_latency_seconds",
+            "Receive time minus venue time.",
+            ("venue",),
+            registry=registry,
+            buckets=_SLOW,
+        )
+        self.decision = Histogram(
+            "arbitrage_decision_seconds", "Duration of decision turns.", registry=registry, buckets=_FAST
+        )
+        self.roundtrip = Histogram(
+            "arbitrage_order_roundtrip_seconds",
+            "Order sent to first word of the venue.",
+            ("venue",),
+            registry=registry,
+            buckets=_SLOW,
+        )
+        self.refusals = Counter(
+            "arbitrage_refusals_total", "Refusals, counted when they begin.", ("reason",), registry=registry
+        )
         self.orders = Counter("arbitrage_orders_total", "Orders by their end.", ("venue", "outcome"), registry=registry)
-        self.incidents = Counter("arbitrage_leg_incidents_total", "Unbalanced or unknown two-leg orders by their end.", ("outcome",), registry=registry)
-        self.faults = Counter("arbitrage_feed_faults_total", "Frames that could not be understood.", ("venue",), registry=registry)
+        self.incidents = Counter(
+            "arbitrage_leg_incidents_total",
+            "Unbalanced or unknown two-leg orders by their end.",
+            ("outcome",),
+            registry=registry,
+        )
+        self.faults = Counter(
+            "arbitrage_feed_faults_total", "Frames that could not be understood.", ("venue",), registry=registry
+        )
         self.watchdog_level = self._gauge("arbitrage_watchdog_level", "0 OK, 1 WARN, 2 ERROR, 3 CRITICAL.")
         self.process_cpu = self._gauge("arbitrage_process_cpu_percent", "CPU of the process, 100 is one core.")
         self.process_rss = self._gauge("arbitrage_process_resident_memory_bytes", "Resident memory of the process.")
@@ -123,8 +177,13 @@ class Metrics:
 
     def _topics(self) -> Mapping[str, Callable[[str, Mapping[str, Cell]], None]]:
         return {
-            "pair": self._on_pair, "portfolio": self._on_portfolio, "refusal": self._on_refusal, "order": self._on_order,
-            "incident": self._on_incident, "trade": self._on_trade, "state": self._on_state,
+            "pair": self._on_pair,
+            "portfolio": self._on_portfolio,
+            "refusal": self._on_refusal,
+            "order": self._on_order,
+            "incident": self._on_incident,
+            "trade": self._on_trade,
+            "state": self._on_state,
         }
 
     def _on_pair(self, pair: str, values: Mapping[str, Cell]) -> None:
@@ -137,8 +196,13 @@ class Metrics:
 
     def _on_portfolio(self, _name: str, values: Mapping[str, Cell]) -> None:
         for key, gauge in (
-            ("total_pnl_krw", self.total_pnl), ("daily_pnl_krw", self.daily_pnl), ("win_rate", self.win_rate), ("num_trades", self.num_trades),
-            ("num_open_positions", self.num_open), ("avg_trade_duration_s", self.duration), ("fx_exposure_usdt", self.fx_exposure),
+            ("total_pnl_krw", self.total_pnl),
+            ("daily_pnl_krw", self.daily_pnl),
+            ("win_rate", self.win_rate),
+            ("num_trades", self.num_trades),
+            ("num_open_positions", self.num_open),
+            ("avg_trade_duration_s", self.duration),
+            ("fx_exposure_usdt", self.fx_exposure),
         ):
             if (value := values.get(key)) is not None:
                 gauge.set(float(value))

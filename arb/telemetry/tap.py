@@ -56,7 +56,9 @@ class FeedTap:
         count = count + 1 if last == minute else 1
         self._minute[feed] = (minute, count)
         if count == 1:
-            log.warning("frame_not_understood", extra={"feed": feed, "detail": detail, "kept_in": "faults/frames.jsonl"})
+            log.warning(
+                "frame_not_understood", extra={"feed": feed, "detail": detail, "kept_in": "faults/frames.jsonl"}
+            )
         if count <= KEPT_PER_MINUTE:
             kept = {"venue": venue, "feed": feed, "detail": detail, "raw": raw[:KEPT_BYTES].decode("utf-8", "replace")}
             frames.info(msgspec.json.encode(kept).decode())

@@ -1,4 +1,5 @@
-"""What a venue folder exports: sans-IO protocols that turn frames and HTTP bodies into values, and values into requests.
+"""What a venue folder exports: sans-IO protocols that turn frames and HTTP bodies into values, and values into
+requests.
 
 Owns: the vocabulary between venue folders and `venues/wire`.
 Never: waits, opens, reads a clock or draws a nonce: time and nonces are arguments (`Stamp`).
@@ -123,7 +124,7 @@ class RateRules(Protocol):
         """How long to be silent after this answer; None: not at all."""
 
 
-# --- public stream -----------------------------------------------------------------------------------------------------
+# --- public stream ----------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -278,7 +279,9 @@ class MarketSpec(Protocol):
     def status_requests(self, symbols: tuple[str, ...]) -> tuple[HttpRequest, ...]:
         """Periodic public reads besides books: funding and mark (perpetuals); empty: none."""
 
-    def parse_status(self, symbols: tuple[str, ...], answers: tuple[HttpResponse, ...], received_ns: int) -> tuple[FundingRateSeen | FxSeen | StatusSeen, ...]:
+    def parse_status(
+        self, symbols: tuple[str, ...], answers: tuple[HttpResponse, ...], received_ns: int
+    ) -> tuple[FundingRateSeen | FxSeen | StatusSeen, ...]:
         """What those answers say."""
 
     def time_request(self) -> HttpRequest | None:
@@ -288,7 +291,7 @@ class MarketSpec(Protocol):
         """Venue time, UTC milliseconds."""
 
 
-# --- private stream ----------------------------------------------------------------------------------------------------
+# --- private stream ---------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
@@ -301,7 +304,8 @@ class BalancesSeen:
 
 @attrs.frozen
 class Reread:
-    """Something changed that the stream does not tell in full (margin call, leverage, funding): read the snapshot and the funding ledger again."""
+    """Something changed that the stream does not tell in full (margin call, leverage, funding): read the snapshot and
+    the funding ledger again."""
 
     reason: str
 
@@ -347,13 +351,17 @@ class AccountProtocol(Protocol):
     def receive(self, frame: bytes, received_ns: int) -> tuple[AccountInbound, ...]:
         """One data frame; arbitrary bytes give `Fault`, never an exception."""
 
-    def snapshot_requests(self, instruments: tuple[Instrument, ...], stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
+    def snapshot_requests(
+        self, instruments: tuple[Instrument, ...], stamps: tuple[Stamp, ...]
+    ) -> tuple[HttpRequest, ...]:
         """Balances, positions and open orders, re-read after every (re)connect; one stamp is used per request."""
 
     def snapshot_count(self, instruments: tuple[Instrument, ...]) -> int:
         """How many stamps `snapshot_requests` needs."""
 
-    def parse_snapshot(self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...], received_ns: int) -> tuple[AccountInbound, ...]:
+    def parse_snapshot(
+        self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...], received_ns: int
+    ) -> tuple[AccountInbound, ...]:
         """What those answers say: balances (full), positions, one OrderUpdate per open order.
 
         Raises:
@@ -364,18 +372,24 @@ class AccountProtocol(Protocol):
     def fees_requests(self, instruments: tuple[Instrument, ...], stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
         """Ask for the fee rates in force, one request per instrument."""
 
-    def parse_fees(self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...]) -> tuple[FeeSchedule, ...]:
+    def parse_fees(
+        self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...]
+    ) -> tuple[FeeSchedule, ...]:
         """Rates per instrument, `source="venue"`."""
 
     @property
     def setup_count(self) -> int:
         """How many stamps `setup_requests` needs; 0: there is nothing to set up."""
 
-    def setup_requests(self, instrument: Instrument, leverage: int, stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
-        """One-way mode, isolated margin, leverage, then their read-back, to be sent in order, each after the answer before; empty for spot."""
+    def setup_requests(
+        self, instrument: Instrument, leverage: int, stamps: tuple[Stamp, ...]
+    ) -> tuple[HttpRequest, ...]:
+        """One-way mode, isolated margin, leverage, then their read-back, to be sent in order, each after the answer
+        before; empty for spot."""
 
     def setup_problem(self, instrument: Instrument, leverage: int, answers: tuple[HttpResponse, ...]) -> str | None:
-        """What is wrong with the answers of `setup_requests` ("already so" is success; the read-back decides); None: all set."""
+        """What is wrong with the answers of `setup_requests` ("already so" is success; the read-back decides); None:
+        all set."""
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
         """Funding booked since a UTC time; None: nothing is funded here."""
@@ -401,7 +415,8 @@ class AccountProtocol(Protocol):
 
 
 class OrderCodec(Protocol):
-    """Sans-IO order entry of one venue. Answers are values; every error code has a consequence (a table in `errors.py`)."""
+    """Sans-IO order entry of one venue. Answers are values; every error code has a consequence (a table in
+    `errors.py`)."""
 
     def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
         """A signed order."""
@@ -415,7 +430,9 @@ class OrderCodec(Protocol):
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
         """Ask for the executions of an order, where an answer counts more than it lists; None: nothing was executed."""
 
-    def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_submit(
+        self, order: ApprovedOrder, answer: HttpResponse, received_ns: int
+    ) -> tuple[OrderUpdate | Fill, ...]:
         """What became of it; an answer that leaves the fate open gives state UNKNOWN."""
 
     def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:

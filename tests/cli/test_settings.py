@@ -35,7 +35,11 @@ def test_the_shipped_configuration_is_valid_and_starts_in_mock() -> None:
 
     assert loaded.settings.mode is Mode.MOCK
     assert loaded.settings.risk.max_position_krw == Decimal(2_000_000)
-    assert set(loaded.mock_keys) == {"strategy.convergence.fair_bps", "strategy.convergence.min_hold_s", "strategy.convergence.cooldown_s"}
+    assert set(loaded.mock_keys) == {
+        "strategy.convergence.fair_bps",
+        "strategy.convergence.min_hold_s",
+        "strategy.convergence.cooldown_s",
+    }
     assert strategy_params(loaded.settings, "BTC").min_hold_s == 1
 
 
@@ -66,7 +70,15 @@ def test_a_pair_may_have_parameters_of_its_own() -> None:
 
 
 def test_all_faults_are_told_at_once_each_with_its_remedy() -> None:
-    found = faults(overrides=["risk.max_skew_msec=1", "risk.leverage=200", "fx.hedge=treasure", "interval=fast", "ws.restart_budget.restarts=1.5"])
+    found = faults(
+        overrides=[
+            "risk.max_skew_msec=1",
+            "risk.leverage=200",
+            "fx.hedge=treasure",
+            "interval=fast",
+            "ws.restart_budget.restarts=1.5",
+        ]
+    )
 
     text = "\n".join(found)
     assert len(found) == 5
@@ -84,7 +96,9 @@ def test_a_missing_trading_key_has_no_default(tmp_path: Path) -> None:
     assert any("max_position_krw" in line and "missing" in line for line in faults(text=text, tmp_path=tmp_path))
 
 
-@pytest.mark.parametrize("key", ["mock.risk.max_position_krw=1", "mock.strategy.convergence.min_profit_bps=1", "mock.execution.collar_bps=9"])
+@pytest.mark.parametrize(
+    "key", ["mock.risk.max_position_krw=1", "mock.strategy.convergence.min_profit_bps=1", "mock.execution.collar_bps=9"]
+)
 def test_mock_may_not_touch_limits_or_thresholds(key: str) -> None:
     assert any("[mock] may change timers" in line for line in faults(overrides=[key]))
 
@@ -92,12 +106,26 @@ def test_mock_may_not_touch_limits_or_thresholds(key: str) -> None:
 def test_interpolation_takes_environment_defaults_and_files(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s3cr3t-from-file\n")
-    text = f'\n[venues.upbit]\nkey = "${{UPBIT_KEY}}"\nsecret = "${{file:{secret}}}"\nrest_url = "${{REST:-http://127.0.0.1:1}}/x"\nmax_depth = "${{DEPTH:-5}}"\n'
+    lines = (
+        "",
+        "[venues.upbit]",
+        'key = "${UPBIT_KEY}"',
+        f'secret = "${{file:{secret}}}"',
+        'rest_url = "${REST:-http://127.0.0.1:1}/x"',
+        'max_depth = "${DEPTH:-5}"',
+        "",
+    )
+    text = "\n".join(lines)
 
     loaded = load(text=text, tmp_path=tmp_path, environ={"UPBIT_KEY": "12345678"})
 
     venue = loaded.settings.venues["upbit"]
-    assert (venue.key, venue.secret, venue.rest_url, venue.max_depth) == ("12345678", "s3cr3t-from-file", "http://127.0.0.1:1/x", 5)
+    assert (venue.key, venue.secret, venue.rest_url, venue.max_depth) == (
+        "12345678",
+        "s3cr3t-from-file",
+        "http://127.0.0.1:1/x",
+        5,
+    )
     assert "s3cr3t" not in repr(loaded.settings)
 
 
@@ -127,7 +155,26 @@ def test_parameters_that_cannot_earn_are_refused(key: str, wanted: str) -> None:
 
 
 def test_every_key_of_the_shipped_file_is_explained() -> None:
-    bare = [line for line in LIVE.read_text().splitlines() if "=" in line and not line.startswith("#") and "#" not in line]
-    allowed = ("name", "a ", "b ", "kind", "multiplier", "directions", "identity", "strategy", "backend", "enabled", "host", "json", "level", "warn_", "binance_order", "seed")
+    bare = [
+        line for line in LIVE.read_text().splitlines() if "=" in line and not line.startswith("#") and "#" not in line
+    ]
+    allowed = (
+        "name",
+        "a ",
+        "b ",
+        "kind",
+        "multiplier",
+        "directions",
+        "identity",
+        "strategy",
+        "backend",
+        "enabled",
+        "host",
+        "json",
+        "level",
+        "warn_",
+        "binance_order",
+        "seed",
+    )
 
     assert [line for line in bare if not line.startswith(allowed)] == []

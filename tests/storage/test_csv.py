@@ -20,8 +20,16 @@ def store(directory: Path, run_id: str = "run-1") -> CsvStore:
 
 
 def row(seq: int, rev: int = 1) -> StoredRow:
-    cells = (("fx_pair", "USDT/KRW"), ("bid", Decimal("1450.00000001")), ("ask", Decimal("1E+3")), ("source", "upbit"), ("time_ns", 1_700_000_000_123_456_789))
-    return StoredRow(record=Record(table=Table.FX_RATES, id=f"fx-{seq}", rev=rev, pair=PairId("BTC"), row=cells), seq=seq)
+    cells = (
+        ("fx_pair", "USDT/KRW"),
+        ("bid", Decimal("1450.00000001")),
+        ("ask", Decimal("1E+3")),
+        ("source", "upbit"),
+        ("time_ns", 1_700_000_000_123_456_789),
+    )
+    return StoredRow(
+        record=Record(table=Table.FX_RATES, id=f"fx-{seq}", rev=rev, pair=PairId("BTC"), row=cells), seq=seq
+    )
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -80,5 +88,5 @@ def test_a_failing_disk_leaves_no_half_row(tmp_path: Path) -> None:
     found.path(Table.FX_RATES).unlink()
     found.path(Table.FX_RATES).symlink_to("/dev/full")
 
-    with pytest.raises(OSError, match="No space left|Invalid argument"):
+    with pytest.raises(OSError, match=r"No space left|Invalid argument"):
         found.write([row(1)])

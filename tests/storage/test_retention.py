@@ -46,7 +46,9 @@ def test_what_is_past_its_time_is_deleted(tmp_path: Path) -> None:
 def test_a_segment_that_holds_an_open_position_is_never_deleted(tmp_path: Path) -> None:
     paths = segments(tmp_path, 10)
 
-    upkeep = keep_house(tmp_path, present=paths[-1], now_wall_ns=100 * DAY, retention_days=7, oldest_open_wall_ns=4 * DAY + 1)
+    upkeep = keep_house(
+        tmp_path, present=paths[-1], now_wall_ns=100 * DAY, retention_days=7, oldest_open_wall_ns=4 * DAY + 1
+    )
 
     assert upkeep.deleted == ("run-000001.journal", "run-000002.journal", "run-000003.journal", "run-000004.journal")
 

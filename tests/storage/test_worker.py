@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -40,11 +41,11 @@ def record() -> Record:
 
 
 def worker(store: ListStore, told: list[str], tmp_path: object, capacity: int = 1_000_000) -> StoreWorker:
-    from pathlib import Path
-
     assert isinstance(tmp_path, Path)
     journal = SegmentJournal(tmp_path, InlineWriter(), run_id="r", build="b")
-    return StoreWorker(store, journal, inline, on_failure=told.append, on_full=lambda: told.append("full"), capacity=capacity)
+    return StoreWorker(
+        store, journal, inline, on_failure=told.append, on_full=lambda: told.append("full"), capacity=capacity
+    )
 
 
 async def test_flush_waits_for_everything_queued(tmp_path: object, autojump_clock: MockClock) -> None:
@@ -84,8 +85,6 @@ async def test_a_failing_disk_is_told_once_and_every_row_is_kept(tmp_path: objec
 
 async def test_the_real_thread_writes_too(tmp_path: object) -> None:
     store = ListStore()
-    from pathlib import Path
-
     assert isinstance(tmp_path, Path)
     journal = SegmentJournal(tmp_path, InlineWriter(), run_id="r", build="b")
     found = StoreWorker(store, journal, thread_runner(), on_failure=pytest.fail, on_full=lambda: None)

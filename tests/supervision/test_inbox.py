@@ -19,7 +19,15 @@ def tick(number: int) -> Tick:
 
 
 def depth(number: int) -> DepthSeen:
-    image = Depth(instrument=BOOK, feed=FeedId("upbit/public/0"), bids=(1.0, 1.0), asks=(2.0, 1.0), received_ns=number, venue_ns=None, sequence=number)
+    image = Depth(
+        instrument=BOOK,
+        feed=FeedId("upbit/public/0"),
+        bids=(1.0, 1.0),
+        asks=(2.0, 1.0),
+        received_ns=number,
+        venue_ns=None,
+        sequence=number,
+    )
     return DepthSeen(at_ns=number, depth=image)
 
 

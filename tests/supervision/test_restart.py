@@ -38,7 +38,14 @@ async def test_waits_double_up_to_the_cap_and_reset_after_a_healthy_minute(autoj
             raise down()
 
     began = trio.current_time()
-    await restart(run, name="upbit", backoff=BACKOFF, budget=RestartBudget(restarts=20, window_s=900), random=FullJitter(), on_restart=told.append)
+    await restart(
+        run,
+        name="upbit",
+        backoff=BACKOFF,
+        budget=RestartBudget(restarts=20, window_s=900),
+        random=FullJitter(),
+        on_restart=told.append,
+    )
 
     assert [item.wait_s for item in told] == [1, 2, 4, 8, 16, 30, 30, 1, 2]
     assert trio.current_time() - began == pytest.approx(sum([1, 2, 4, 8, 16, 30, 30, 1, 2]) + HEALTHY_S)
@@ -52,7 +59,14 @@ async def test_the_wait_is_anywhere_below_the_cap(autojump_clock: MockClock) -> 
             raise down()
 
     budget = RestartBudget(restarts=1_000, window_s=1e9)
-    await restart(run, name="upbit", backoff=Backoff(initial_s=30, max_s=30, multiplier=1), budget=budget, random=Random(7), on_restart=told.append)
+    await restart(
+        run,
+        name="upbit",
+        backoff=Backoff(initial_s=30, max_s=30, multiplier=1),
+        budget=budget,
+        random=Random(7),
+        on_restart=told.append,
+    )
 
     waits = [item.wait_s for item in told]
     assert 0 <= min(waits) < 3
@@ -66,7 +80,14 @@ async def test_the_budget_escalates_and_forgets_old_failures(autojump_clock: Moc
 
     began = trio.current_time()
     with pytest.raises(BudgetSpent) as caught:
-        await restart(run, name="upbit", backoff=BACKOFF, budget=RestartBudget(restarts=3, window_s=350), random=FullJitter(), on_restart=lambda _: None)
+        await restart(
+            run,
+            name="upbit",
+            backoff=BACKOFF,
+            budget=RestartBudget(restarts=3, window_s=350),
+            random=FullJitter(),
+            on_restart=lambda _: None,
+        )
 
     assert isinstance(caught.value.__cause__, VenueUnavailable)
     assert trio.current_time() - began == pytest.approx(403)
@@ -77,7 +98,14 @@ async def test_a_bug_is_never_restarted() -> None:
         raise TypeError("a bug")
 
     with pytest.raises(TypeError):
-        await restart(run, name="x", backoff=BACKOFF, budget=RestartBudget(restarts=3, window_s=10), random=Random(1), on_restart=lambda _: None)
+        await restart(
+            run,
+            name="x",
+            backoff=BACKOFF,
+            budget=RestartBudget(restarts=3, window_s=10),
+            random=Random(1),
+            on_restart=lambda _: None,
+        )
 
 
 async def test_a_group_with_a_bug_in_it_is_not_restarted() -> None:
@@ -85,7 +113,14 @@ async def test_a_group_with_a_bug_in_it_is_not_restarted() -> None:
         raise ExceptionGroup("children", [down(), ValueError("a bug")])
 
     with pytest.RaisesGroup(VenueUnavailable, ValueError):
-        await restart(run, name="x", backoff=BACKOFF, budget=RestartBudget(restarts=3, window_s=10), random=Random(1), on_restart=lambda _: None)
+        await restart(
+            run,
+            name="x",
+            backoff=BACKOFF,
+            budget=RestartBudget(restarts=3, window_s=10),
+            random=Random(1),
+            on_restart=lambda _: None,
+        )
 
 
 async def test_a_group_of_nothing_but_transient_errors_is_restarted(autojump_clock: MockClock) -> None:
@@ -95,7 +130,14 @@ async def test_a_group_of_nothing_but_transient_errors_is_restarted(autojump_clo
         if not told:
             raise ExceptionGroup("children", [ExceptionGroup("inner", [down()]), down()])
 
-    await restart(run, name="x", backoff=BACKOFF, budget=RestartBudget(restarts=3, window_s=10), random=Random(1), on_restart=told.append)
+    await restart(
+        run,
+        name="x",
+        backoff=BACKOFF,
+        budget=RestartBudget(restarts=3, window_s=10),
+        random=Random(1),
+        on_restart=told.append,
+    )
 
     assert len(told) == 1
 
@@ -106,6 +148,13 @@ async def test_cancelling_ends_the_wait_at_once(autojump_clock: MockClock) -> No
 
     began = trio.current_time()
     with trio.move_on_after(0.5):
-        await restart(run, name="x", backoff=BACKOFF, budget=RestartBudget(restarts=3, window_s=1e9), random=FullJitter(), on_restart=lambda _: None)
+        await restart(
+            run,
+            name="x",
+            backoff=BACKOFF,
+            budget=RestartBudget(restarts=3, window_s=1e9),
+            random=FullJitter(),
+            on_restart=lambda _: None,
+        )
 
     assert trio.current_time() - began == pytest.approx(0.5)

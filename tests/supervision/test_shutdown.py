@@ -40,7 +40,12 @@ async def test_every_step_runs_even_when_others_hang_or_fail(autojump_clock: Moc
     reports = await perform(steps, told.append)
 
     assert trio.current_time() - began == pytest.approx(3.1)
-    assert [(report.name, report.is_complete) for report in reports] == [("sweep", False), ("flush", False), ("close", False), ("report", True)]
+    assert [(report.name, report.is_complete) for report in reports] == [
+        ("sweep", False),
+        ("flush", False),
+        ("close", False),
+        ("report", True),
+    ]
     assert "No space left" in str(reports[1].failure)
     assert told == list(reports)
 

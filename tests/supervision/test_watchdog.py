@@ -12,7 +12,16 @@ from arb.supervision.inbox import Inbox
 from arb.supervision.stopping import Stop, StopRequest
 from arb.supervision.watchdog import Probe, Reading, Verdict, Watchdog, judge, level_of, watch
 
-INPUTS = ("upbit data age", "binance_usdm data age", "decision loop latency", "safety refusals", "venue errors", "event loop stall", "cpu", "rss")
+INPUTS = (
+    "upbit data age",
+    "binance_usdm data age",
+    "decision loop latency",
+    "safety refusals",
+    "venue errors",
+    "event loop stall",
+    "cpu",
+    "rss",
+)
 
 
 def reading(value: float | None, *, name: str = "upbit data age", excused: bool = False) -> Reading:
@@ -66,10 +75,16 @@ async def test_critical_from_every_input_asks_for_the_end(name: str, autojump_cl
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
             lambda: watch(
-                Watchdog(3), [probe_of(other) for other in INPUTS], interval_s=5, startup_grace_s=60, clock=clock, sink=inbox, stop=stop,
+                Watchdog(3),
+                [probe_of(other) for other in INPUTS],
+                interval_s=5,
+                startup_grace_s=60,
+                clock=clock,
+                sink=inbox,
+                stop=stop,
                 on_verdict=verdicts.append,
             )
-        )  # fmt: skip
+        )
         reason = await stop.wait_severe()
         elapsed = trio.current_time() - bad_since
         nursery.cancel_scope.cancel()

@@ -25,7 +25,9 @@ def board() -> HealthBoard:
 
 
 def metrics() -> Metrics:
-    return published(Metrics(HandClock(), venues=["upbit"], pairs=["BTC"], data_source="ws", buffer_size=3, loop_times=Turns))
+    return published(
+        Metrics(HandClock(), venues=["upbit"], pairs=["BTC"], data_source="ws", buffer_size=3, loop_times=Turns)
+    )
 
 
 @asynccontextmanager
@@ -89,4 +91,12 @@ async def test_a_port_in_use_is_a_sentence() -> None:
         refused = pytest.RaisesExc(ConfigError, match=f"metrics_port.*{port}")
         with pytest.RaisesGroup(refused, flatten_subgroups=True):
             async with trio.open_nursery() as nursery:
-                await nursery.start(partial(serve_http, make_app(board(), metrics(), "json"), host="127.0.0.1", port=port, on_bound=lambda _: None))
+                await nursery.start(
+                    partial(
+                        serve_http,
+                        make_app(board(), metrics(), "json"),
+                        host="127.0.0.1",
+                        port=port,
+                        on_bound=lambda _: None,
+                    )
+                )

@@ -21,13 +21,17 @@ def written(directory: Path, name: str) -> list[str]:
 
 def test_each_component_has_its_file_and_warnings_go_to_errors_too(tmp_path: Path) -> None:
     with open_logs(tmp_path, level="INFO", as_json=False, secrets=(), console_level=None):
-        logging.getLogger("arb.live_loop").info("pair_opened", extra={"pair": "BTC", "qty": "0.013", "why": "edge is wide"})
+        logging.getLogger("arb.live_loop").info(
+            "pair_opened", extra={"pair": "BTC", "qty": "0.013", "why": "edge is wide"}
+        )
         logging.getLogger("arb.watchdog").warning("level", extra={"level_now": "warn"})
         logging.getLogger("arb.live_loop").debug("not written")
 
     assert len(written(tmp_path, "live_loop.log")) == 1
     assert LINE.match(written(tmp_path, "live_loop.log")[0])
-    assert written(tmp_path, "live_loop.log")[0].endswith('[arb.live_loop] pair_opened pair=BTC qty=0.013 why="edge is wide"')
+    assert written(tmp_path, "live_loop.log")[0].endswith(
+        '[arb.live_loop] pair_opened pair=BTC qty=0.013 why="edge is wide"'
+    )
     assert written(tmp_path, "errors.log") == written(tmp_path, "watchdog.log")
     assert not written(tmp_path, "safety.log")
 
@@ -38,7 +42,12 @@ def test_json_lines_hold_the_same(tmp_path: Path) -> None:
 
     (line,) = written(tmp_path, "safety.log")
     body = json.loads(line)
-    assert {key: body[key] for key in ("level", "component", "event", "reason")} == {"level": "INFO", "component": "arb.safety", "event": "refused", "reason": "skew"}
+    assert {key: body[key] for key in ("level", "component", "event", "reason")} == {
+        "level": "INFO",
+        "component": "arb.safety",
+        "event": "refused",
+        "reason": "skew",
+    }
 
 
 def test_a_stack_is_written_with_its_error(tmp_path: Path) -> None:

@@ -11,13 +11,33 @@ from arb.domain.events import Level
 from arb.telemetry.metrics import Metrics
 
 NAMES = (
-    "arbitrage_loop_time_ms", "arbitrage_loop_time_avg_ms", "arbitrage_loop_time_max_ms", "arbitrage_loop_time_min_ms",
-    "arbitrage_trades_opened_total", "arbitrage_trades_opened_recent", "arbitrage_spread_bps", "arbitrage_spread_avg_bps", "arbitrage_data_source",
-    "arbitrage_ws_connected", "arbitrage_ws_reconnect_count", "arbitrage_total_pnl_krw", "arbitrage_daily_pnl_krw", "arbitrage_win_rate",
-    "arbitrage_num_trades", "arbitrage_num_open_positions", "arbitrage_avg_trade_duration_seconds", "arbitrage_feed_latency_seconds_bucket",
-    "arbitrage_decision_seconds_bucket", "arbitrage_order_roundtrip_seconds_bucket", "arbitrage_refusals_total", "arbitrage_orders_total",
-    "arbitrage_leg_incidents_total", "arbitrage_watchdog_level", "arbitrage_process_cpu_percent", "arbitrage_process_resident_memory_bytes",
-)  # fmt: skip
+    "arbitrage_loop_time_ms",
+    "arbitrage_loop_time_avg_ms",
+    "arbitrage_loop_time_max_ms",
+    "arbitrage_loop_time_min_ms",
+    "arbitrage_trades_opened_total",
+    "arbitrage_trades_opened_recent",
+    "arbitrage_spread_bps",
+    "arbitrage_spread_avg_bps",
+    "arbitrage_data_source",
+    "arbitrage_ws_connected",
+    "arbitrage_ws_reconnect_count",
+    "arbitrage_total_pnl_krw",
+    "arbitrage_daily_pnl_krw",
+    "arbitrage_win_rate",
+    "arbitrage_num_trades",
+    "arbitrage_num_open_positions",
+    "arbitrage_avg_trade_duration_seconds",
+    "arbitrage_feed_latency_seconds_bucket",
+    "arbitrage_decision_seconds_bucket",
+    "arbitrage_order_roundtrip_seconds_bucket",
+    "arbitrage_refusals_total",
+    "arbitrage_orders_total",
+    "arbitrage_leg_incidents_total",
+    "arbitrage_watchdog_level",
+    "arbitrage_process_cpu_percent",
+    "arbitrage_process_resident_memory_bytes",
+)
 
 
 @attrs.define
@@ -40,14 +60,23 @@ class HandClock:
 
 
 def made(clock: HandClock | None = None) -> Metrics:
-    return Metrics(clock or HandClock(), venues=["upbit", "binance_usdm"], pairs=["BTC"], data_source="ws", buffer_size=3, loop_times=Turns)
+    return Metrics(
+        clock or HandClock(),
+        venues=["upbit", "binance_usdm"],
+        pairs=["BTC"],
+        data_source="ws",
+        buffer_size=3,
+        loop_times=Turns,
+    )
 
 
 def published(metrics: Metrics) -> Metrics:
     metrics.publish(Publish(topic="pair/BTC", values=(("spread_bps", 12.0),)))
     metrics.publish(Publish(topic="portfolio", values=(("total_pnl_krw", 1), ("win_rate", 0.5))))
     metrics.publish(Publish(topic="refusal", values=(("reason", "skew"),)))
-    metrics.publish(Publish(topic="order", values=(("venue", "upbit"), ("outcome", "filled"), ("roundtrip_ns", 5_000_000))))
+    metrics.publish(
+        Publish(topic="order", values=(("venue", "upbit"), ("outcome", "filled"), ("roundtrip_ns", 5_000_000)))
+    )
     metrics.publish(Publish(topic="incident", values=(("outcome", "completed"),)))
     metrics.publish(Publish(topic="trade", values=(("kind", "OPEN"),)))
     metrics.publish(Publish(topic="state", values=(("trading_state", "active"),)))

@@ -40,7 +40,8 @@ async def load_instruments(market: MarketSpec, http: HttpClient, symbols: tuple[
 
 
 async def measure_offset_ms(market: MarketSpec, http: HttpClient, clock: Clock) -> int | None:
-    """The venue's clock minus ours, from the quickest of a few answers; None: the venue tells no time to the millisecond.
+    """The venue's clock minus ours, from the quickest of a few answers; None: the venue tells no time to the
+    millisecond.
 
     Raises:
         ProtocolError: the answer cannot be understood.
@@ -72,7 +73,8 @@ class VenueOffset:
         self._wanted.set()
 
     async def keep(self, market: MarketSpec, http: HttpClient, clock: Clock) -> Never:
-        """Measure every ten minutes and whenever asked; a venue that does not answer is asked again at the next round."""
+        """Measure every ten minutes and whenever asked; a venue that does not answer is asked again at the next
+        round."""
         while True:
             with trio.move_on_after(OFFSET_EVERY_S):
                 await self._wanted.wait()
@@ -95,7 +97,9 @@ class StatusPoll:
     """Prefix of the keys under which the answers wait in the inbox."""
 
 
-async def poll_status(poll: StatusPoll, http: HttpClient, clock: Clock, sink: EventSink, on_answer: Callable[[bool], None]) -> Never:
+async def poll_status(
+    poll: StatusPoll, http: HttpClient, clock: Clock, sink: EventSink, on_answer: Callable[[bool], None]
+) -> Never:
     """Ask at once and then every interval; failures are told and asked again, never faster than the venue allows."""
     known = {instrument.id: instrument for instrument in poll.instruments}
     while True:
@@ -112,7 +116,9 @@ async def poll_status(poll: StatusPoll, http: HttpClient, clock: Clock, sink: Ev
         await trio.sleep(wait_s)
 
 
-async def read_status(poll: StatusPoll, http: HttpClient, clock: Clock, sink: EventSink, known: dict[InstrumentId, Instrument]) -> None:
+async def read_status(
+    poll: StatusPoll, http: HttpClient, clock: Clock, sink: EventSink, known: dict[InstrumentId, Instrument]
+) -> None:
     """One round: funding and bank rates go to the inbox, a change of tradability as a new `InstrumentSeen`."""
     requests = poll.market.status_requests(poll.symbols)
     answers = tuple([await http.read(request, Priority.QUERY) for request in requests])

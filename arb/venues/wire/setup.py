@@ -15,7 +15,9 @@ from arb.venues.spec import AccountProtocol, Priority, Stamp
 from arb.venues.wire.http import HttpClient
 
 
-async def read_fees(protocol: AccountProtocol, http: HttpClient, instruments: tuple[Instrument, ...], stamp: Callable[[], Stamp]) -> tuple[FeeSchedule, ...]:
+async def read_fees(
+    protocol: AccountProtocol, http: HttpClient, instruments: tuple[Instrument, ...], stamp: Callable[[], Stamp]
+) -> tuple[FeeSchedule, ...]:
     """Rates per instrument, as the venue charges this account.
 
     Raises:
@@ -27,7 +29,13 @@ async def read_fees(protocol: AccountProtocol, http: HttpClient, instruments: tu
     return protocol.parse_fees(instruments, tuple(answers))
 
 
-async def set_up(protocol: AccountProtocol, http: HttpClient, instruments: tuple[Instrument, ...], leverage: int, stamp: Callable[[], Stamp]) -> None:
+async def set_up(
+    protocol: AccountProtocol,
+    http: HttpClient,
+    instruments: tuple[Instrument, ...],
+    leverage: int,
+    stamp: Callable[[], Stamp],
+) -> None:
     """One-way mode, isolated margin and leverage of every perpetual, set and read back.
 
     Raises:
@@ -38,7 +46,10 @@ async def set_up(protocol: AccountProtocol, http: HttpClient, instruments: tuple
         if instrument.kind is not InstrumentKind.PERPETUAL or not protocol.setup_count:
             continue
         stamps = tuple(stamp() for _ in range(protocol.setup_count))
-        answers = [await http.request(request, Priority.QUERY) for request in protocol.setup_requests(instrument, leverage, stamps)]
+        answers = [
+            await http.request(request, Priority.QUERY)
+            for request in protocol.setup_requests(instrument, leverage, stamps)
+        ]
         problem = protocol.setup_problem(instrument, leverage, tuple(answers))
         if problem is not None:
             raise ConfigError(f"{instrument.id}: the account cannot be set up: {problem}; set it at the venue")
