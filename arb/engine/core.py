@@ -205,6 +205,7 @@ class Engine:
                 memory.run_id, memory.run_digest = event.run_id, run_digest(event.run_id)
                 memory.market.anchor(event.at_ns, event.wall_ns)
                 memory.is_started = True
+                rows.trading_state_topic(turn)
             case ClockJumped():
                 memory.market.jump(event)
                 memory.fx.jump(event.at_ns)
@@ -224,7 +225,7 @@ class Engine:
         guards.check_results(turn)
         for item in self._by_edge():
             lane = memory.lanes[item.pair.id]
-            if event.is_loop and not lane.legs:
+            if event.is_loop:
                 self._look(turn, item)
             trading.flush_refusals(turn, item.pair, lane)
             trading.publish_pair(turn, item, lane)

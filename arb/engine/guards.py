@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from arb.domain.effects import Severity
+from arb.domain.effects import Cell, Severity
 from arb.domain.events import (
     ArmingSeen,
     Command,
@@ -167,8 +167,8 @@ def _guard_margin(turn: Turn, pair: Pair, lane: Lane) -> None:
     is_near = distance < limits.liq_distance_reduce
     set_cause(memory.causes, Cause.LIQUIDATION_NEAR, pair.id, memory.now_ns, is_there=is_near)
     if is_near:
-        fields = {"pair": pair.id, "liq_distance": distance}
-        turn.alert(f"liquidation/{pair.id}", Severity.ERROR, "a contract comes near its liquidation price", dict(fields))
+        fields: dict[str, Cell] = {"pair": pair.id, "liq_distance": distance}
+        turn.alert(f"liquidation/{pair.id}", Severity.ERROR, "a contract comes near its liquidation price", fields)
     if distance < limits.liq_distance_close:
         lane.risk_exit = lane.risk_exit or "liquidation"
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from arb.domain.effects import Query, Severity, Submit
+from arb.domain.effects import Cell, Query, Severity, Submit
 from arb.domain.instrument import InstrumentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import ApprovedOrder, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
@@ -127,8 +127,8 @@ def query(turn: Turn, line: OrderLine, wait_ns: int) -> None:
         )
     )
     if line.queries + 1 == QUERY_BUDGET and memory.causes.add(Cause.QUERY_BUDGET, request.client_order_id, memory.now_ns):
-        fields = {"client_order_id": request.client_order_id, "venue": request.venue}
-        turn.alert(f"query/{request.client_order_id}", Severity.ERROR, "an order's fate cannot be learnt", dict(fields))
+        fields: dict[str, Cell] = {"client_order_id": request.client_order_id, "venue": request.venue}
+        turn.alert(f"query/{request.client_order_id}", Severity.ERROR, "an order's fate cannot be learnt", fields)
         rows.trading_state_topic(turn)
 
 

@@ -46,6 +46,7 @@ def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any]) -> None:
         return
     if plan(turn, item.pair, view, answer.intent):
         lane.refusal = ""
+        lane.own, _ = strategy.decide(view._replace(is_busy=True), lane.own, item.params)
 
 
 def _note_dislocation(turn: Turn, lane: Lane, d_bps: float, fair_bps: float | None, data_refusal: str) -> None:
@@ -138,8 +139,8 @@ def refuse(turn: Turn, pair: Pair, direction: Direction | None, reason: str, *, 
     if lane.refusal != key:
         lane.refusal = key
         side = direction.value if direction is not None else ""
-        begun = {"reason": reason, "pair": pair.id, "direction": side, "count_begin": 1, "is_safety": is_safety}
-        turn.publish("refusal", dict(begun))
+        begun: dict[str, Cell] = {"reason": reason, "pair": pair.id, "direction": side, "count_begin": 1, "is_safety": is_safety}
+        turn.publish("refusal", begun)
 
 
 def flush_refusals(turn: Turn, pair: Pair, lane: Lane) -> None:

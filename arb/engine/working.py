@@ -12,7 +12,7 @@ from typing import Final
 
 from arb.domain.costs import depth_cost_bps
 from arb.domain.depth import walk
-from arb.domain.effects import Severity
+from arb.domain.effects import Cell, Severity
 from arb.domain.events import OrderUpdated
 from arb.domain.intent import IntentKind
 from arb.domain.money import decimal_of
@@ -59,15 +59,17 @@ def settle_not_found(turn: Turn) -> None:
 def order_updated(turn: Turn, event: OrderUpdated) -> None:
     """Fold what is known of an order, write its revision, advance what it belongs to."""
     memory = turn.memory
+    known = memory.orders.lines.get(event.update.client_order_id)
+    was = known.state if known is not None else None
     line = memory.orders.update(event.update, memory.now_ns)
     if line is None:
         return
     legs = memory.legs.get(line.owner)
     rows.order_row(turn, line, legs.position if legs is not None else line.owner)
-    if line.is_final or line.state is OrderState.UNKNOWN:
+    if line.state is not was and (line.is_final or line.state is OrderState.UNKNOWN):
         trip_ns = memory.now_ns - line.submitted_ns
-        values = {"venue": line.request.venue, "outcome": line.state.value, "roundtrip_ns": trip_ns}
-        turn.publish("order", dict(values))
+        values: dict[str, Cell] = {"venue": line.request.venue, "outcome": line.state.value, "roundtrip_ns": trip_ns}
+        turn.publish("order", values)
     if legs is not None and legs.is_open:
         advance(turn, legs)
 
@@ -136,8 +138,8 @@ def _page(turn: Turn, legs: LegPair, move: Move) -> None:
     if legs.alerted_ns is not None and now_ns - legs.alerted_ns < turn.config.execution.escalate_repeat_s * 1e9:
         return
     legs.alerted_ns = now_ns
-    fields = {"pair": legs.pair, "naked_qty": move.imbalance, "legs": legs.id}
-    turn.alert(f"escalated/{legs.id}", Severity.ERROR, "an unbalanced pair could not be balanced in time", dict(fields))
+    fields: dict[str, Cell] = {"pair": legs.pair, "naked_qty": move.imbalance, "legs": legs.id}
+    turn.alert(f"escalated/{legs.id}", Severity.ERROR, "an unbalanced pair could not be balanced in time", fields)
 
 
 def _hedge(turn: Turn, legs: LegPair, pair: Pair, a: LegSum, b: LegSum, imbalance: Decimal) -> None:

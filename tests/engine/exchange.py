@@ -266,10 +266,11 @@ class Exchange:
         state = reply.state or (OrderState.FILLED if done == request.qty else OrderState.CANCELED)
         update = OrderUpdate(
             client_order_id=request.client_order_id, instrument=request.instrument, state=state, filled_qty=done,
-            venue_order_id=venue_id, received_ns=at_ns,
+            venue_order_id=venue_id if done or state.is_final else None, received_ns=at_ns,
         )  # fmt: skip
-        if state in (OrderState.FILLED, OrderState.CANCELED):
-            self.truth[request.client_order_id] = update
+        if done:
+            ended = OrderState.FILLED if done == request.qty else OrderState.CANCELED
+            self.truth[request.client_order_id] = attrs.evolve(update, state=ended)
         for event in fills:
             self._later(at_ns, event)
         self._later(at_ns, OrderUpdated(at_ns=at_ns, update=update))

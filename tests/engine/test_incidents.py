@@ -1,0 +1,224 @@
+"""Two-leg orders that do not go as planned (I5)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arb.domain.effects import Alert, Submit, Table
+from arb.domain.events import Command, CommandKind, PositionSeen
+from arb.domain.order import OrderRequest, OrderState, Purpose, Side
+from arb.engine import Engine, thaw
+from arb.execution.legs import LegState
+from arb.execution.params import LegOrder
+from arb.risk.trading_state import ALLOWED
+from arb.storage.codec import decode_value, encode_value
+from tests.engine.exchange import A, B, FULL, Exchange, Reply, Rule, cheap, config, contract, fresh
+
+D = Decimal
+NONE = Reply(shares=(), state=OrderState.CANCELED)
+REJECTED = Reply(shares=(), state=OrderState.REJECTED)
+SILENT = Reply(shares=(), state=OrderState.UNKNOWN)
+
+
+def scripted(*replies: Reply, then: Reply = FULL) -> Rule:
+    """The replies to the first orders, then always the same."""
+    return lambda _request, number: replies[number - 1] if number <= len(replies) else then
+
+
+def states(exchange: Exchange) -> list[LegState]:
+    """States of all two-leg orders, oldest first."""
+    return [legs.state for legs in exchange.engine.memory.legs.values()]
+
+
+def entered(rule: Rule, seconds: float = 2, order: LegOrder = LegOrder.UNCERTAIN_FIRST) -> Exchange:
+    """An exchange on which an entry was tried."""
+    exchange = fresh(rule, order)
+    exchange.run(seconds, cheap(70))
+    return exchange
+
+
+def net(exchange: Exchange) -> Decimal:
+    """What both venues hold together."""
+    return exchange.coins + exchange.contracts
+
+
+def test_a_first_leg_that_fills_nothing_leaves_nothing() -> None:
+    exchange = entered(scripted(NONE, then=NONE), 1)
+    assert states(exchange)[0] is LegState.COMPLETED
+    assert {r.instrument for r in exchange.submitted} == {A}
+    assert not exchange.engine.open_positions()
+    assert not exchange.rows(Table.POSITIONS)
+
+
+def test_a_rejected_first_leg_leaves_nothing() -> None:
+    exchange = entered(scripted(REJECTED, then=REJECTED), 1)
+    assert states(exchange)[0] is LegState.COMPLETED
+    assert net(exchange) == 0
+
+
+def test_the_second_leg_follows_each_fill_of_the_first() -> None:
+    exchange = entered(scripted(Reply(shares=("0.5", "0.5"))))
+    assert [r.instrument for r in exchange.submitted] == [A, B, B]
+    assert sum(r.qty or D(0) for r in exchange.submitted[1:]) == exchange.coins.quantize(D("0.001"))
+    assert abs(net(exchange)) < D("0.001")
+
+
+def test_a_partly_filled_first_leg_is_hedged_for_what_arrived() -> None:
+    exchange = entered(scripted(Reply(shares=("0.6",))))
+    assert abs(net(exchange)) < D("0.001")
+    assert len(exchange.engine.open_positions()) == 1
+    assert exchange.engine.is_settled()
+
+
+def test_a_second_leg_that_misses_is_completed_within_the_caps() -> None:
+    exchange = entered(scripted(FULL, NONE))
+    assert [r.purpose for r in exchange.submitted] == [Purpose.ENTRY, Purpose.HEDGE, Purpose.HEDGE]
+    assert states(exchange) == [LegState.COMPLETED]
+    (incident,) = exchange.rows(Table.INCIDENTS)
+    assert incident["resolution"] == "completed"
+    assert net(exchange) == 0
+
+
+def test_a_second_leg_that_never_fills_is_reversed_when_completing_is_not_worth_it() -> None:
+    exchange = fresh(scripted(FULL, attrs.evolve(NONE, delay_ms=400)))
+    exchange.run(0.3, cheap(70))
+    exchange.run(1, cheap(5))
+    assert Purpose.REVERSE in [r.purpose for r in exchange.submitted]
+    assert states(exchange)[0] is LegState.UNWOUND
+    assert exchange.rows(Table.POSITIONS)[0]["exit_reason"] == "unwound"
+    assert net(exchange) == 0
+
+
+def test_what_stays_naked_is_escalated_paged_and_still_worked() -> None:
+    rule = scripted(FULL, then=NONE)
+    exchange = entered(rule, 8)
+    assert LegState.ESCALATED in states(exchange)
+    alerts = [e for step in exchange.effects for e in step if isinstance(e, Alert)]
+    assert any(alert.key.startswith("escalated/") for alert in alerts)
+    exchange.rule = scripted(then=FULL)
+    exchange.run(12, cheap(70))
+    assert states(exchange)[0] in (LegState.UNWOUND, LegState.COMPLETED)
+    assert abs(net(exchange)) < D("0.001")
+
+
+def test_a_silent_order_is_asked_after_and_never_sent_again() -> None:
+    exchange = entered(scripted(SILENT, then=SILENT), 3)
+    assert len(exchange.submitted) == 1
+    assert exchange.queries
+    assert states(exchange) == [LegState.UNKNOWN]
+    exchange.run(20, cheap(70))
+    assert states(exchange)[0] is LegState.COMPLETED
+    assert net(exchange) == 0
+
+
+def test_a_second_leg_of_unknown_fate_that_did_fill_completes() -> None:
+    exchange = entered(scripted(FULL, Reply(shares=("1",), state=OrderState.UNKNOWN)), 3)
+    assert states(exchange)[0] is LegState.COMPLETED
+    assert net(exchange) == 0
+
+
+def test_a_position_cut_by_the_venue_is_balanced_at_once() -> None:
+    exchange = entered(scripted())
+    (position,) = exchange.engine.open_positions()
+    exchange.contracts += D("0.005")
+    exchange.put(PositionSeen(at_ns=exchange.now_ns, position=contract(exchange.contracts)))
+    exchange.run(4, cheap(70))
+    assert exchange.submitted[-1].purpose is Purpose.REVERSE
+    assert exchange.submitted[-1].qty == D("0.005")
+    assert net(exchange) == 0
+    assert exchange.engine.open_positions()[0].id == position.id
+
+
+def test_flatten_closes_and_drain_settles() -> None:
+    exchange = entered(scripted())
+    exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind.FLATTEN, operator="me"))
+    exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind.DRAIN, operator="me"))
+    exchange.run(1, cheap(70))
+    assert not exchange.engine.open_positions()
+    assert exchange.engine.is_settled()
+    assert exchange.coins == exchange.contracts == 0
+
+
+replies = st.builds(
+    lambda shares, state, delay: Reply(shares=shares, state=state, delay_ms=delay),
+    st.sampled_from([(), ("1",), ("0.5",), ("0.3", "0.3"), ("0.5", "0.5"), ("0.07",)]),
+    st.sampled_from([None, None, None, OrderState.UNKNOWN]),
+    st.sampled_from([5, 60, 250, 1700]),
+)
+histories = st.tuples(
+    st.lists(replies, max_size=8),
+    st.lists(st.tuples(st.sampled_from([0, 30, 70, 90, -20]), st.sampled_from(["", *[k.value for k in CommandKind]])), max_size=6),
+    st.sampled_from(list(LegOrder)),
+)
+
+
+def played(history: Any) -> Exchange:
+    """A random history: replies, premiums and commands."""
+    script, moves, order = history
+    exchange = fresh(scripted(*script), order)
+    exchange.run(0.5, cheap(70))
+    for bps, kind in moves:
+        if kind:
+            exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind(kind), operator="me"))
+        before = exchange.engine.memory.causes.state
+        seen = len(exchange.effects)
+        exchange.run(0.8, cheap(bps))
+        for step in exchange.effects[seen:]:
+            for effect in step:
+                if isinstance(effect, Submit) and exchange.engine.memory.causes.state is before:
+                    assert all(item.request.purpose in ALLOWED[before] for item in effect.orders)
+    return exchange
+
+
+@settings(max_examples=12, deadline=None)
+@given(histories)
+def test_every_history_ends_balanced_or_with_an_alert(history: Any) -> None:
+    exchange = played(history)
+    exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind.RESUME, operator="me"))
+    exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind.DRAIN, operator="me"))
+    exchange.run(25, cheap(70), step_ms=250)
+    alerts = [e for step in exchange.effects for e in step if isinstance(e, Alert)]
+    assert all(legs.state.is_end for legs in exchange.engine.memory.legs.values()) or alerts
+    assert abs(net(exchange)) < D("0.001") or alerts
+    ids = [request.client_order_id for request in exchange.submitted]
+    assert len(ids) == len(set(ids))
+
+
+@settings(max_examples=5, deadline=None)
+@given(histories, st.floats(0, 1))
+def test_thawed_engines_continue_with_equal_effects(history: Any, share: float) -> None:
+    exchange = played(history)
+    cut = int(len(exchange.events) * share)
+    first = Engine(config(history[2]))
+    assert [first.step(event) for event in exchange.events[:cut]] == exchange.effects[:cut]
+    frozen = first.freeze()
+    stored = decode_value(encode_value(frozen), type(frozen))
+    for snapshot in (frozen, stored):
+        again = thaw(config(history[2]), snapshot)
+        assert [again.step(event) for event in exchange.events[cut:]] == exchange.effects[cut:]
+
+
+@pytest.mark.parametrize("kind", [CommandKind.PAUSE, CommandKind.FREEZE, CommandKind.DRAIN])
+def test_no_entry_leaves_while_paused_frozen_or_draining(kind: CommandKind) -> None:
+    exchange = fresh()
+    exchange.put(Command(at_ns=exchange.now_ns, kind=kind, operator="me"))
+    exchange.run(2, cheap(70))
+    assert not exchange.submitted
+
+
+def sides(orders: list[OrderRequest]) -> list[Side]:
+    """Which way orders went."""
+    return [order.side for order in orders]
+
+
+def test_closes_of_the_perpetual_are_reduce_only() -> None:
+    exchange = entered(scripted())
+    exchange.run(2, cheap(0))
+    assert [r.reduce_only for r in exchange.submitted] == [False, False, False, True]
+    assert sides(exchange.submitted) == [Side.BUY, Side.SELL, Side.SELL, Side.BUY]
