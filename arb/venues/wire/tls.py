@@ -39,18 +39,20 @@ class TlsStream(trio.abc.Stream):
             ssl.SSLError: the peer is not who it should be, or speaks no TLS we accept.
             trio.BrokenResourceError: the peer went away.
         """
-        while True:
+        is_done = False
+        while not is_done:
             try:
                 self._tls.do_handshake()
+                is_done = True
             except ssl.SSLWantReadError:
-                await self._flush()
-                await self._refill()
+                pass
             except ssl.SSLError:
-                await self._flush()
+                with trio.move_on_after(_CLOSE_NOTIFY_S, shield=True):
+                    await self._flush()  # tell the peer why
                 raise
-            else:
-                await self._flush()
-                return
+            await self._flush()
+            if not is_done:
+                await self._refill()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """Everything decrypted at hand; waits only when there is nothing. Empty: the peer said goodbye."""

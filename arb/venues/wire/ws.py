@@ -263,18 +263,17 @@ async def open_ws(
 async def _connect(
     target: WsTarget, dialer: Dialer, clock: Clock, limits: WsLimits
 ) -> tuple[WsConnection, trio.abc.Stream]:
-    stream: trio.abc.Stream | None = None
     try:
         with trio.fail_after(limits.connect_within_s):
             stream = await dialer(target.endpoint)
-            trailing = await _shake_hands(stream, target)
-    except BaseException as error:
-        if stream is not None:
-            await trio.aclose_forcefully(stream)
-        if isinstance(error, (OSError, *_GONE, trio.TooSlowError, h11.RemoteProtocolError)):
-            detail = f"no websocket at {target.endpoint.host}: {type(error).__name__} {error}".rstrip()
-            raise VenueUnavailable(target.venue, detail) from error
-        raise
+            try:
+                trailing = await _shake_hands(stream, target)
+            except BaseException:
+                await trio.aclose_forcefully(stream)
+                raise
+    except (OSError, *_GONE, trio.TooSlowError, h11.RemoteProtocolError) as error:
+        detail = f"no websocket at {target.endpoint.host}: {type(error).__name__} {error}".rstrip()
+        raise VenueUnavailable(target.venue, detail) from error
     return WsConnection(stream, venue=target.venue, clock=clock, trailing=trailing), stream
 
 
