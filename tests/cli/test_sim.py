@@ -31,7 +31,11 @@ class StoppedClock:
 
 def start(*words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "arb", "sim", str(LIVE), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ}
+        [sys.executable, "-m", "arb", "sim", str(LIVE), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ},
     )
 
 
@@ -50,7 +54,10 @@ def test_one_json_line_names_every_base_url_and_a_signal_ends_it_with_zero() -> 
         ledger = json.load(answer)
 
     assert set(served) == {"upbit", "binance_spot", "binance_usdm", "dunamu"}
-    assert all(set(served[name]) == {"rest", "ws", "ws_private", "key", "secret"} for name in ("upbit", "binance_spot", "binance_usdm"))
+    assert all(
+        set(served[name]) == {"rest", "ws", "ws_private", "key", "secret"}
+        for name in ("upbit", "binance_spot", "binance_usdm")
+    )
     assert served["upbit"]["ws_private"].endswith("/websocket/v1/private")
     assert served["binance_spot"]["ws_private"].endswith("/ws-api/v3")
     assert "main" in ledger["accounts"]

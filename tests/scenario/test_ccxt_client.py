@@ -21,7 +21,9 @@ Served = dict[str, dict[str, str]]
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    process = subprocess.Popen([sys.executable, "-m", "arb", "sim", str(LIVE), "--json"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "arb", "sim", str(LIVE), "--json"], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())
     process.terminate()
@@ -40,7 +42,9 @@ def moved(url: object, served: Served) -> object:
 
 
 def client(name: str, venue: str, served: Served) -> Any:
-    exchange = getattr(ccxt, name)({"apiKey": served[venue]["key"], "secret": served[venue]["secret"], "enableRateLimit": False})
+    exchange = getattr(ccxt, name)(
+        {"apiKey": served[venue]["key"], "secret": served[venue]["secret"], "enableRateLimit": False}
+    )
     exchange.urls["api"] = moved(exchange.urls["api"], served)
     return exchange
 
@@ -53,7 +57,9 @@ def client(name: str, venue: str, served: Served) -> Any:
         ("binanceusdm", "binance_usdm", "BTC/USDT:USDT", "USDT"),
     ],
 )
-def test_ccxt_trades_with_only_urls_and_keys_changed(served: Served, name: str, venue: str, symbol: str, quote: str) -> None:
+def test_ccxt_trades_with_only_urls_and_keys_changed(
+    served: Served, name: str, venue: str, symbol: str, quote: str
+) -> None:
     exchange = client(name, venue, served)
 
     assert symbol in exchange.load_markets()

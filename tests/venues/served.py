@@ -43,7 +43,12 @@ class Floor:
     def __init__(self, venue: str, *, faults: tuple[FaultScript, ...] = (), names: tuple[str, ...] = NAMES) -> None:
         self.venue = venue
         self.clock = HandClock()
-        plan = WorldPlan(seed=SEED, start_ns=START_NS, instruments=tuple(listing(InstrumentId(name)) for name in names), faults=faults)
+        plan = WorldPlan(
+            seed=SEED,
+            start_ns=START_NS,
+            instruments=tuple(listing(InstrumentId(name)) for name in names),
+            faults=faults,
+        )
         self.simulation: Simulation = open_simulation(SimParams(world=plan), self.clock)
         self.front = self.simulation.fronts[venue]
         self.credentials: Credentials = credentials_of(venue, SEED)
@@ -68,10 +73,14 @@ class Floor:
     def stamp(self) -> Stamp:
         return Stamp(wall_ms=self.clock.now_ns // 1_000_000, nonce=f"nonce-{next(self.nonces)}")
 
-    def http(self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> HttpResponse | None:
+    def http(
+        self, method: str, target: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> HttpResponse | None:
         """Ask and wait; None: never answered."""
         parts = urlsplit(target)
-        found = self.front.dialect.ask(Ask(method=method, path=parts.path, query=parts.query, headers=headers or {}, body=body), self.now_ns)
+        found = self.front.dialect.ask(
+            Ask(method=method, path=parts.path, query=parts.query, headers=headers or {}, body=body), self.now_ns
+        )
         if not isinstance(found, Answer):
             self.run(max(0, found.ready_ns - self.now_ns) / 1e9)
             answer = found.resolve()
@@ -79,7 +88,9 @@ class Floor:
             if answer is None:
                 return None
             found = answer
-        return HttpResponse(status=found.status, headers={name.lower(): value for name, value in found.headers}, body=found.body)
+        return HttpResponse(
+            status=found.status, headers={name.lower(): value for name, value in found.headers}, body=found.body
+        )
 
     def send(self, request: HttpRequest) -> HttpResponse:
         """A client's request, answered."""
@@ -92,7 +103,9 @@ class Floor:
         """A WebSocket handshake."""
         parts = urlsplit(target)
         lower = {name.lower(): value for name, value in headers}
-        return self.front.dialect.open(Ask(method="GET", path=parts.path, query=parts.query, headers=lower), self.now_ns)
+        return self.front.dialect.open(
+            Ask(method="GET", path=parts.path, query=parts.query, headers=lower), self.now_ns
+        )
 
     def session(self, target: str, *opening: str, headers: tuple[tuple[str, str], ...] = ()) -> Session:
         """An accepted handshake with its first frames sent."""
@@ -109,7 +122,9 @@ class Floor:
 
 def frames(session: Session) -> tuple[bytes, ...]:
     """Data frames that wait, as bytes; the end of a stream is left out."""
-    return tuple(out if isinstance(out, bytes) else out.encode() for out in session.take() if isinstance(out, str | bytes))
+    return tuple(
+        out if isinstance(out, bytes) else out.encode() for out in session.take() if isinstance(out, str | bytes)
+    )
 
 
 def outs(session: Session) -> tuple[Out, ...]:

@@ -86,7 +86,7 @@ class UpbitGuard:
 
 
 def hashed_text(ask: Ask) -> str | None:
-    """The text whose hash the token must carry: the query un-percent-encoded, or the JSON body as `k=v&k=v` in its order."""
+    """What the token's hash is of: the query un-percent-encoded, or the JSON body as `k=v&k=v` in its order."""
     if ask.method != "POST":
         return unquote(ask.query)
     if not ask.body:

@@ -93,7 +93,9 @@ class Desk:
 
     def submit(self, order: NewOrder, now_ns: int) -> Pending:
         """Send an order."""
-        return self._send(lambda at_ns: self.exchange.submit(self.account, order, at_ns), now_ns, order.instrument.partition(":")[2])
+        return self._send(
+            lambda at_ns: self.exchange.submit(self.account, order, at_ns), now_ns, order.instrument.partition(":")[2]
+        )
 
     def cancel(self, order_id: int, now_ns: int) -> Pending:
         """Send a cancel."""
@@ -104,7 +106,8 @@ class Desk:
         refused = self.exchange.check(self.account, order)
         return refused or OrderView(
             order_id=0, account=self.account, order=order, state=OrderState.OPEN, cause=EndCause.NONE, filled_qty=ZERO,
-            filled_quote=ZERO, paid_fees=(), locked=ZERO, locked_fee=ZERO, created_ns=now_ns, updated_ns=now_ns, trade_ids=(),
+            filled_quote=ZERO, paid_fees=(), locked=ZERO, locked_fee=ZERO, created_ns=now_ns,
+            updated_ns=now_ns, trade_ids=(),
         )  # fmt: skip
 
     def _send(self, act: Callable[[int], Outcome], now_ns: int, target: str | None) -> Pending:

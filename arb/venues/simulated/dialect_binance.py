@@ -1,4 +1,4 @@
-"""What Binance spot and USD-M futures have in common, server side: number texts, errors, depth updates, market payloads.
+"""What Binance spot and USD-M futures share, server side: number texts, errors, depth updates, market payloads.
 
 Owns: the update ids of each book, so that REST snapshots and pushed differences agree.
 Never: knows accounts or connections.
@@ -75,7 +75,9 @@ class DepthLog:
         if self.update_id == self.published_id:
             self.update_id += self.shared_ids
             self.first_id = self.update_id + 1
-        changes = 1 if before is None else len(_changed(before.bids, image.bids)) + len(_changed(before.asks, image.asks))
+        changes = (
+            1 if before is None else len(_changed(before.bids, image.bids)) + len(_changed(before.asks, image.asks))
+        )
         self.update_id += max(1, changes)
         self.image = image
         if self.published is None:
@@ -123,7 +125,7 @@ def _changed(before: Levels, after: Levels) -> Levels:
     return gone + tuple((price, size) for price, size in after if old.get(price) != size)
 
 
-# --- market rows ---------------------------------------------------------------------------------------------------------
+# --- market rows ----------------------------------------------------------------------------------
 
 
 def day_row(tape: Tape, now_ns: int) -> Row:
@@ -161,7 +163,13 @@ def spot_day_row(tape: Tape, now_ns: int) -> Row:
 def best_row(tape: Tape) -> Row:
     """GET ticker/bookTicker, one symbol."""
     (bid, bid_size), (ask, ask_size) = tape.best_bid, tape.best_ask
-    return {"symbol": tape.instrument.symbol, "bidPrice": text(bid), "bidQty": text(bid_size), "askPrice": text(ask), "askQty": text(ask_size)}
+    return {
+        "symbol": tape.instrument.symbol,
+        "bidPrice": text(bid),
+        "bidQty": text(bid_size),
+        "askPrice": text(ask),
+        "askQty": text(ask_size),
+    }
 
 
 def trade_row(trade: PublicTrade) -> Row:
@@ -190,9 +198,24 @@ def candle_row(tape: Tape, now_ns: int, unit_ms: int) -> list[object]:
     """The running candle: the day's statistics under the start of the running unit."""
     start = now_ns // 1_000_000 // unit_ms * unit_ms
     last = text(tape.last_price)
-    prices = [text(tape.opening or tape.last_price), text(tape.high or tape.last_price), text(tape.low or tape.last_price), last]
+    prices = [
+        text(tape.opening or tape.last_price),
+        text(tape.high or tape.last_price),
+        text(tape.low or tape.last_price),
+        last,
+    ]
     bought = text(tape.bought_volume)
-    return [start, *prices, text(tape.volume), start + unit_ms - 1, text(tape.quote_volume), tape.trade_count, bought, bought, "0"]
+    return [
+        start,
+        *prices,
+        text(tape.volume),
+        start + unit_ms - 1,
+        text(tape.quote_volume),
+        tape.trade_count,
+        bought,
+        bought,
+        "0",
+    ]
 
 
 def interval_ms(name: str) -> int | None:
@@ -202,7 +225,7 @@ def interval_ms(name: str) -> int | None:
     return int(count) * units[unit] if count.isdigit() and unit in units else None
 
 
-# --- market frames -------------------------------------------------------------------------------------------------------
+# --- market frames --------------------------------------------------------------------------------
 
 
 def depth_frame(symbol: str, delta: DepthDelta, *, is_future: bool) -> Row:
@@ -220,15 +243,33 @@ def best_frame(tape: Tape, log: DepthLog, *, is_future: bool) -> Row:
     """A book ticker; spot's has neither type nor time."""
     (bid, bid_size), (ask, ask_size) = tape.best_bid, tape.best_ask
     at_ms = (log.image.at_ns if log.image is not None else 0) // 1_000_000
-    row: Row = {"u": log.update_id, "s": tape.instrument.symbol, "b": text(bid), "B": text(bid_size), "a": text(ask), "A": text(ask_size)}
+    row: Row = {
+        "u": log.update_id,
+        "s": tape.instrument.symbol,
+        "b": text(bid),
+        "B": text(bid_size),
+        "a": text(ask),
+        "A": text(ask_size),
+    }
     return {"e": "bookTicker", **row, "T": at_ms, "E": at_ms} if is_future else row
 
 
 def trade_frame(symbol: str, trade: PublicTrade, *, is_future: bool) -> Row:
     """A public trade."""
     at_ms = trade.at_ns // 1_000_000
-    row: Row = {"e": "trade", "E": at_ms, "s": symbol, "t": trade.trade_id, "p": text(trade.price), "q": text(trade.qty)}
-    return row | {"T": at_ms} | ({"X": "MARKET", "m": not trade.is_buy} if is_future else {"m": not trade.is_buy, "M": True})
+    row: Row = {
+        "e": "trade",
+        "E": at_ms,
+        "s": symbol,
+        "t": trade.trade_id,
+        "p": text(trade.price),
+        "q": text(trade.qty),
+    }
+    return (
+        row
+        | {"T": at_ms}
+        | ({"X": "MARKET", "m": not trade.is_buy} if is_future else {"m": not trade.is_buy, "M": True})
+    )
 
 
 def aggregate_frame(symbol: str, trade: PublicTrade, *, is_future: bool) -> Row:
@@ -244,7 +285,8 @@ def day_frame(tape: Tape, now_ns: int) -> Row:
     row = day_row(tape, now_ns)
     (bid, bid_size), (ask, ask_size) = tape.best_bid, tape.best_ask
     return {
-        "e": "24hrTicker", "E": now_ns // 1_000_000, "s": row["symbol"], "p": row["priceChange"], "P": row["priceChangePercent"],
+        "e": "24hrTicker", "E": now_ns // 1_000_000, "s": row["symbol"], "p": row["priceChange"],
+        "P": row["priceChangePercent"],
         "w": row["weightedAvgPrice"], "x": text(tape.previous_close), "c": row["lastPrice"], "Q": row["lastQty"],
         "b": text(bid), "B": text(bid_size), "a": text(ask), "A": text(ask_size), "o": row["openPrice"],
         "h": row["highPrice"], "l": row["lowPrice"], "v": row["volume"], "q": row["quoteVolume"], "O": row["openTime"],
@@ -276,7 +318,8 @@ def mark_frame(tape: Tape) -> Row | None:
         return None
     return {
         "e": "markPriceUpdate", "E": mark.at_ns // 1_000_000, "s": tape.instrument.symbol, "p": text(mark.mark_price),
-        "i": text(mark.index_price), "P": text(mark.mark_price), "r": text(mark.funding_rate), "T": mark.next_funding_ns // 1_000_000,
+        "i": text(mark.index_price), "P": text(mark.mark_price), "r": text(mark.funding_rate),
+        "T": mark.next_funding_ns // 1_000_000,
     }  # fmt: skip
 
 

@@ -42,7 +42,11 @@ class Budgets:
         status = weather.status(now_ns, ask.path)
         if status == 418:
             left_s = weather.left_s(FaultKind.BAN, now_ns)
-            return _limited(418, left_s, f"Way too much request weight used; IP banned until {now_ns // 1_000_000 + left_s * 1_000}.")
+            return _limited(
+                418,
+                left_s,
+                f"Way too much request weight used; IP banned until {now_ns // 1_000_000 + left_s * 1_000}.",
+            )
         if status == 429:
             return _limited(429, weather.left_s(FaultKind.RATE_LIMIT, now_ns), "Too much request weight used.")
         return None if status is None else Answer(status=status, body=UNKNOWN)
@@ -52,11 +56,19 @@ class Budgets:
         banned_s = self.offences.ban_left_s(now_ns)
         if banned_s:
             until_ms = now_ns // 1_000_000 + banned_s * 1_000
-            return _limited(418, banned_s, f"Way too much request weight used; IP banned until {until_ms}. Please use WebSocket Streams for live updates to avoid bans.")
+            return _limited(
+                418,
+                banned_s,
+                f"Way too much request weight used; IP banned until {until_ms}.",
+            )
         if self.weight.take(weight, now_ns):
             return None
         self.offences.offend(now_ns)
-        return _limited(429, self.weight.wait_s(now_ns), f"Too much request weight used; current limit is {self.weight.limit} request weight per 1 MINUTE.")
+        return _limited(
+            429,
+            self.weight.wait_s(now_ns),
+            f"Too much request weight used; current limit is {self.weight.limit} request weight per 1 MINUTE.",
+        )
 
     def take_order(self, now_ns: int) -> BinanceFault | None:
         """Count an order; a fault when there have been too many."""
@@ -117,9 +129,15 @@ class Market:
             case "aggTrades":
                 return binance.answer([binance.aggregate_row(one) for one in list(tape.trades)[-limit:]])
             case "avgPrice":
-                return binance.answer({"mins": 5, "price": binance.text(tape.last_price), "closeTime": now_ns // 1_000_000})
+                return binance.answer(
+                    {"mins": 5, "price": binance.text(tape.last_price), "closeTime": now_ns // 1_000_000}
+                )
         unit_ms = binance.interval_ms(sent.get("interval", ""))
-        return BinanceFault(400, -1120, "Invalid interval.") if unit_ms is None else binance.answer([binance.candle_row(tape, now_ns, unit_ms)])
+        return (
+            BinanceFault(400, -1120, "Invalid interval.")
+            if unit_ms is None
+            else binance.answer([binance.candle_row(tape, now_ns, unit_ms)])
+        )
 
     def _depth(self, tape: Tape, limit: int) -> Answer:
         log = self.logs[tape.instrument.symbol]

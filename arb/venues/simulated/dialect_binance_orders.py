@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from arb.domain.instrument import Instrument
 from arb.domain.order import OrderState, OrderType, Side, TimeInForce
 from arb.venues.simulated.auth_binance import BinanceFault, missing
-from arb.venues.simulated.facts import EndCause, NewOrder, OrderView, Refused, RefusalReason, SelfTrade
+from arb.venues.simulated.facts import EndCause, NewOrder, OrderView, RefusalReason, Refused, SelfTrade
 
 CLIENT_ID = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
 STP = {
@@ -42,8 +42,16 @@ def number(sent: Mapping[str, str], name: str) -> Decimal | BinanceFault | None:
     try:
         found = Decimal(value)
     except InvalidOperation:
-        return BinanceFault(400, -1100, f"Illegal characters found in parameter '{name}'; legal range is '^([0-9]{{1,20}})(\\.[0-9]{{1,20}})?$'.")
-    return found if found.is_finite() and found >= 0 else BinanceFault(400, -1100, f"Illegal characters found in parameter '{name}'.")
+        return BinanceFault(
+            400,
+            -1100,
+            f"Illegal characters found in parameter '{name}'; legal range is '^([0-9]{{1,20}})(\\.[0-9]{{1,20}})?$'.",
+        )
+    return (
+        found
+        if found.is_finite() and found >= 0
+        else BinanceFault(400, -1100, f"Illegal characters found in parameter '{name}'.")
+    )
 
 
 def parse_order(sent: Mapping[str, str], instrument: Instrument, *, is_future: bool) -> NewOrder | BinanceFault:
@@ -62,15 +70,24 @@ def parse_order(sent: Mapping[str, str], instrument: Instrument, *, is_future: b
     qty, total, price = numbers
     if kind == "MARKET":
         price = None
-    for name, value in (("quantity", qty if kind != "MARKET" or is_future else qty or total), ("price", price if kind != "MARKET" else Decimal(1))):
+    for name, value in (
+        ("quantity", qty if kind != "MARKET" or is_future else qty or total),
+        ("price", price if kind != "MARKET" else Decimal(1)),
+    ):
         if value is None:
             return missing(name)
     return _precise(sent, instrument, qty) or NewOrder(
         client_order_id=sent.get("newClientOrderId", ""),
         instrument=instrument.id,
         side=side,
-        order_type=OrderType.LIMIT if kind != "MARKET" else OrderType.MARKET if qty is not None else OrderType.MARKET_BY_QUOTE,
-        time_in_force=TimeInForce.POST_ONLY if kind == "LIMIT_MAKER" else TIF.get(sent.get("timeInForce", ""), TimeInForce.IOC),
+        order_type=OrderType.LIMIT
+        if kind != "MARKET"
+        else OrderType.MARKET
+        if qty is not None
+        else OrderType.MARKET_BY_QUOTE,
+        time_in_force=TimeInForce.POST_ONLY
+        if kind == "LIMIT_MAKER"
+        else TIF.get(sent.get("timeInForce", ""), TimeInForce.IOC),
         qty=qty,
         quote_qty=None if qty is not None else total,
         price=price,
@@ -88,7 +105,9 @@ def _bad_words(sent: Mapping[str, str], side: Side | None, kind: str, *, is_futu
     if not kind:
         return missing("type")
     if is_future and kind in ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"):
-        return BinanceFault(400, -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead.")
+        return BinanceFault(
+            400, -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
+        )
     if kind not in kinds:
         return BinanceFault(400, -1116, "Invalid orderType.")
     if kind == "LIMIT" and not sent.get("timeInForce"):
@@ -99,9 +118,17 @@ def _bad_words(sent: Mapping[str, str], side: Side | None, kind: str, *, is_futu
         return BinanceFault(400, -1106, "Parameter 'timeInForce' sent when not required.")
     name = sent.get("newClientOrderId", "")
     if name and not CLIENT_ID.match(name):
-        return BinanceFault(400, -1100, "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[.A-Z:/a-z0-9_-]{1,36}$'.")
+        return BinanceFault(
+            400,
+            -1100,
+            "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[.A-Z:/a-z0-9_-]{1,36}$'.",
+        )
     mode = sent.get("selfTradePreventionMode", "")
-    return BinanceFault(400, -1130, "Invalid data sent for a parameter 'selfTradePreventionMode'.") if mode and mode not in STP else None
+    return (
+        BinanceFault(400, -1130, "Invalid data sent for a parameter 'selfTradePreventionMode'.")
+        if mode and mode not in STP
+        else None
+    )
 
 
 def _precise(sent: Mapping[str, str], instrument: Instrument, qty: Decimal | None) -> BinanceFault | None:
@@ -134,7 +161,9 @@ def type_of(view: OrderView, *, is_future: bool) -> str:
 
 def tif_of(view: OrderView, *, is_future: bool) -> str:
     """Binance's word for the time in force; market orders and spot's post-only print GTC."""
-    if view.order.order_type is not OrderType.LIMIT or (view.order.time_in_force is TimeInForce.POST_ONLY and not is_future):
+    if view.order.order_type is not OrderType.LIMIT or (
+        view.order.time_in_force is TimeInForce.POST_ONLY and not is_future
+    ):
         return "GTC"
     return TIF_NAMES[view.order.time_in_force]
 
@@ -174,7 +203,10 @@ FUTURE_FAULTS: dict[RefusalReason, tuple[int, str]] = {
     RefusalReason.OFF_LOT: (-4023, "Qty not increased by step size."),
     RefusalReason.QTY_TOO_SMALL: (-4003, "Quantity less than or equal to zero."),
     RefusalReason.QTY_TOO_LARGE: (-4005, "Quantity greater than max quantity."),
-    RefusalReason.NOTIONAL_TOO_SMALL: (-4164, "Order's notional must be no smaller than the minimum (unless you choose reduce only)."),
+    RefusalReason.NOTIONAL_TOO_SMALL: (
+        -4164,
+        "Order's notional must be no smaller than the minimum (unless you choose reduce only).",
+    ),
     RefusalReason.NOTIONAL_TOO_LARGE: (-2027, "Exceeded the maximum allowable position at current leverage."),
     RefusalReason.PRICE_BAND: (-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit."),
     RefusalReason.TOO_MANY_OPEN_ORDERS: (-2025, "Reach max open order limit."),
@@ -182,7 +214,10 @@ FUTURE_FAULTS: dict[RefusalReason, tuple[int, str]] = {
     RefusalReason.INSUFFICIENT_BALANCE: (-2018, "Balance is insufficient."),
     RefusalReason.INSUFFICIENT_MARGIN: (-2019, "Margin is insufficient."),
     RefusalReason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
-    RefusalReason.WOULD_TAKE: (-5022, "Due to the order could not be executed as maker, the Post Only order will be rejected."),
+    RefusalReason.WOULD_TAKE: (
+        -5022,
+        "Due to the order could not be executed as maker, the Post Only order will be rejected.",
+    ),
     RefusalReason.NO_CHANGE: (-4046, "No need to change margin type."),
     RefusalReason.HAS_OPEN_ORDERS: (-4047, "Margin type cannot be changed if there exists open orders."),
     RefusalReason.HAS_POSITION: (-4048, "Margin type cannot be changed if there exists position."),

@@ -7,29 +7,27 @@ Units: `now_ns` UTC nanoseconds; weights as the venue counts them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 import attrs
 
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_spot_rows as rows
-from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, missing, parameters
-from arb.venues.simulated.desk import Desk, Pending
+from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, parameters
+from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Session, StreamRules
 from arb.venues.simulated.dialect_binance_front import Budgets, Market, open_market
-from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
 from arb.venues.simulated.dialect_binance_spot_api import ApiSession
+from arb.venues.simulated.dialect_binance_spot_rest import PRIVATE, Found
 from arb.venues.simulated.dialect_binance_stream import MarketSession
-from arb.venues.simulated.facts import Fact, OrderView, Refused
+from arb.venues.simulated.facts import Fact
 from arb.venues.simulated.ledger import ledger_of
 from arb.venues.simulated.models import FaultKind
 from arb.venues.simulated.quota import SECOND_NS, Quota
 from arb.venues.simulated.tape import Tape
 from arb.venues.simulated.weather import Weather
 
-NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
-UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
 RATE_LIMITS = [
     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000},
     {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 100},
@@ -37,7 +35,9 @@ RATE_LIMITS = [
     {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
 ]
 Sent = Mapping[str, str]
-Found = Answer | Later | BinanceFault
+
+
+RULES = StreamRules(ping_every_s=20.0, pong_within_s=60.0, idle_close_s=None)
 
 
 @attrs.define(eq=False)
@@ -53,13 +53,16 @@ class BinanceSpotDialect:
     streams: list[MarketSession] = attrs.field(factory=list)
     calls: list[ApiSession] = attrs.field(factory=list)
     subscriptions: int = 0
-    rules: StreamRules = StreamRules(ping_every_s=20.0, pong_within_s=60.0, idle_close_s=None)
+    rules: StreamRules = RULES
 
     def __attrs_post_init__(self) -> None:
         """Open books of record and budgets."""
         self.guard = BinanceGuard(self.desk.key, self.desk.secret)
         self.market = open_market(tuple(self.desk.instruments.values()), shared_ids=0)
-        orders = (("X-MBX-ORDER-COUNT-10S", Quota(100, 10 * SECOND_NS)), ("X-MBX-ORDER-COUNT-1D", Quota(200_000, 86_400 * SECOND_NS)))
+        orders = (
+            ("X-MBX-ORDER-COUNT-10S", Quota(100, 10 * SECOND_NS)),
+            ("X-MBX-ORDER-COUNT-1D", Quota(200_000, 86_400 * SECOND_NS)),
+        )
         self.budgets = Budgets(Quota(6_000, 60 * SECOND_NS), orders)
 
     @property
@@ -95,18 +98,28 @@ class BinanceSpotDialect:
         if name in many and ask.method == "GET":
             return many[name][0 if "symbol" in sent else 1]
         fixed = {"exchangeInfo": 20, "trades": 25, "historicalTrades": 25, "aggTrades": 4, "klines": 2, "avgPrice": 2,
-                 "allOrders": 20, "myTrades": 20, "account": 20, "account/commission": 20, "rateLimit/order": 40}  # fmt: skip
+                 "allOrders": 20, "myTrades": 20, "account": 20, "account/commission": 20,
+                 "rateLimit/order": 40}  # fmt: skip
         return 4 if name == "order" and ask.method == "GET" else fixed.get(name, 1)
 
     def _route(self, ask: Ask, sent: Sent, now_ns: int) -> Found:
         public = self._public(ask, sent, now_ns) if ask.method == "GET" else None
         if public is not None:
             return public
+        if (ask.method, ask.path) == ("GET", "/api/v3/rateLimit/order"):
+            return self.guard.check(ask, now_ns // 1_000_000) or self._order_counts(now_ns)
         private = PRIVATE.get((ask.method, ask.path))
         if private is None:
             return binance.answer({"code": -1100, "msg": "Not found"}, status=404)
         fault = self.guard.check(ask, now_ns // 1_000_000)
-        return fault or private(self, sent, now_ns)
+        if fault is None and _is_order(ask):
+            fault = self.budgets.take_order(now_ns)
+        return fault or private(self.desk, sent, now_ns)
+
+    def _order_counts(self, now_ns: int) -> Answer:
+        spent = [quota.spent(now_ns) for _, quota in self.budgets.orders]
+        counts = [{**limit, "count": count} for limit, count in zip(RATE_LIMITS[1:3], spent, strict=True)]
+        return binance.answer(counts)
 
     def _public(self, ask: Ask, sent: Sent, now_ns: int) -> Found | None:
         match ask.path:
@@ -120,22 +133,48 @@ class BinanceSpotDialect:
                 is_shut = self.desk.is_faulty(FaultKind.MAINTENANCE, now_ns)
                 return binance.answer({"status": int(is_shut), "msg": "system_maintenance" if is_shut else "normal"})
             case "/dapi/v1/exchangeInfo" | "/fapi/v1/exchangeInfo" | "/eapi/v1/exchangeInfo":
-                return binance.answer({"timezone": "UTC", "serverTime": now_ns // 1_000_000, "rateLimits": [], "exchangeFilters": [], "symbols": []})
+                return binance.answer(
+                    {
+                        "timezone": "UTC",
+                        "serverTime": now_ns // 1_000_000,
+                        "rateLimits": [],
+                        "exchangeFilters": [],
+                        "symbols": [],
+                    }
+                )
             case "/api/v3/ticker/24hr":
                 return self.market.rows(sent, lambda tape: rows_day(tape, now_ns))
             case "/api/v3/ticker/price":
-                return self.market.rows(sent, lambda tape: {"symbol": tape.instrument.symbol, "price": binance.text(tape.last_price)})
+                return self.market.rows(
+                    sent, lambda tape: {"symbol": tape.instrument.symbol, "price": binance.text(tape.last_price)}
+                )
             case "/api/v3/ticker/bookTicker":
                 return self.market.rows(sent, binance.best_row)
-        return self.market.common(ask.path.removeprefix("/api/v3/"), sent, now_ns) if ask.path.startswith("/api/v3/") else None
+        return (
+            self.market.common(ask.path.removeprefix("/api/v3/"), sent, now_ns)
+            if ask.path.startswith("/api/v3/")
+            else None
+        )
 
     def _exchange_info(self, sent: Sent, now_ns: int) -> Found:
-        names = [sent["symbol"]] if "symbol" in sent else [one.strip('" ') for one in sent.get("symbols", "").strip("[]").split(",") if one]
+        names = (
+            [sent["symbol"]]
+            if "symbol" in sent
+            else [one.strip('" ') for one in sent.get("symbols", "").strip("[]").split(",") if one]
+        )
         known = self.desk.instruments
         if any(name not in known for name in names):
             return BinanceFault(400, -1121, "Invalid symbol.")
         listed = [rows.symbol_row(known[name]) for name in names or known]
-        return binance.answer({"timezone": "UTC", "serverTime": now_ns // 1_000_000, "rateLimits": RATE_LIMITS, "exchangeFilters": [], "symbols": listed})
+        return binance.answer(
+            {
+                "timezone": "UTC",
+                "serverTime": now_ns // 1_000_000,
+                "rateLimits": RATE_LIMITS,
+                "exchangeFilters": [],
+                "symbols": listed,
+            }
+        )
 
     # --- streams ---
 
@@ -153,7 +192,12 @@ class BinanceSpotDialect:
         if not is_combined and ask.path.partition("/ws")[0] != "":
             return Answer(status=404, body=b"")
         session = MarketSession(
-            self.market.tapes, self.market.logs, is_future=False, serves=lambda kind: True, is_combined=is_combined, per_second=Quota(5, SECOND_NS)
+            self.market.tapes,
+            self.market.logs,
+            is_future=False,
+            serves=bool,
+            is_combined=is_combined,
+            per_second=Quota(5, SECOND_NS),
         )
         names = parse_qs(ask.query).get("streams", [""])[0] if is_combined else ask.path.removeprefix("/ws").strip("/")
         session.add([name for name in names.split("/") if name], now_ns)
@@ -201,179 +245,3 @@ def rows_day(tape: Tape, now_ns: int) -> binance.Row:
 
 def _is_order(ask: Ask) -> bool:
     return (ask.method, ask.path) == ("POST", "/api/v3/order")
-
-
-# --- private calls -------------------------------------------------------------------------------------------------------
-
-
-def _place(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
-    instrument = binance.find(venue.desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    parsed = parse_order(sent, instrument, is_future=False)
-    if isinstance(parsed, BinanceFault):
-        return parsed
-    refused = venue.budgets.take_order(now_ns)
-    if refused is not None:
-        return refused
-    kind = sent.get("newOrderRespType", "FULL")
-    pending = venue.desk.submit(parsed, now_ns)
-
-    def row(view: OrderView) -> binance.Row:
-        if kind == "ACK":
-            return rows.ack_row(view)
-        return rows.result_row(view) if kind == "RESULT" else rows.full_row(view, venue.desk.executions(view.order_id))
-
-    return _answered(pending, row)
-
-
-def _answered(pending: Pending, row: Callable[[OrderView], binance.Row]) -> Later:
-    def resolve() -> Answer | None:
-        outcome = pending.outcome()
-        if outcome is None:
-            return None
-        return binance.fault_answer(fault_of(outcome, is_future=False)) if isinstance(outcome, Refused) else binance.answer(row(outcome))
-
-    return Later(pending.ready_ns, resolve)
-
-
-def _test_order(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
-    instrument = binance.find(venue.desk.instruments, sent)
-    parsed = instrument if isinstance(instrument, BinanceFault) else parse_order(sent, instrument, is_future=False)
-    if isinstance(parsed, BinanceFault):
-        return parsed
-    verdict = venue.desk.trial(parsed, now_ns)
-    return fault_of(verdict, is_future=False) if isinstance(verdict, Refused) else binance.answer({})
-
-
-def _selected(venue: BinanceSpotDialect, sent: Sent) -> OrderView | BinanceFault | None:
-    instrument = binance.find(venue.desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    number, name = sent.get("orderId", ""), sent.get("origClientOrderId", "")
-    if not number and not name:
-        return missing("orderId")
-    view = venue.desk.order(int(number)) if number.isdigit() else venue.desk.order_named(name)
-    return view if view is not None and view.order.instrument == instrument.id else None
-
-
-def _cancel(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
-    view = _selected(venue, sent)
-    if isinstance(view, BinanceFault):
-        return view
-    if view is None:
-        return UNKNOWN_ORDER
-    return _answered(venue.desk.cancel(view.order_id, now_ns), rows.cancel_row)
-
-
-def _cancel_all(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
-    instrument = binance.find(venue.desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    pendings = [venue.desk.cancel(view.order_id, now_ns) for view in venue.desk.open_orders(instrument.id)]
-    if not pendings:
-        return UNKNOWN_ORDER
-
-    def resolve() -> Answer:
-        outcomes = [pending.outcome() for pending in pendings]
-        return binance.answer([rows.cancel_row(one) for one in outcomes if isinstance(one, OrderView)])
-
-    return Later(max(one.ready_ns for one in pendings), resolve)
-
-
-def _query(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
-    view = _selected(venue, sent)
-    if isinstance(view, BinanceFault):
-        return view
-    return NO_ORDER if view is None else binance.answer(rows.query_row(view))
-
-
-def _open_orders(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
-    instrument = binance.find(venue.desk.instruments, sent) if "symbol" in sent else None
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    return binance.answer([rows.query_row(view) for view in venue.desk.open_orders(instrument.id if instrument else None)])
-
-
-def _all_orders(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
-    instrument = binance.find(venue.desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    return binance.answer([rows.query_row(view) for view in venue.desk.orders(instrument.id)][-1_000:])
-
-
-def _my_trades(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
-    instrument = binance.find(venue.desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    number = sent.get("orderId", "")
-    fills = [one for one in venue.desk.fills(instrument.id) if not number or str(one.view.order_id) == number]
-    return binance.answer([rows.fill_row(one) for one in fills][-1_000:])
-
-
-def _account(venue: BinanceSpotDialect, sent: Sent, now_ns: int) -> Found:
-    fees = venue.desk.model.fees
-    maker, taker = binance.text(fees.maker_rate), binance.text(fees.taker_rate)
-    hides_zero = sent.get("omitZeroBalances", "").lower() == "true"
-    held = [one for one in venue.desk.balances() if one.total or not hides_zero]
-    return binance.answer({
-        "makerCommission": int(fees.maker_rate * 10_000), "takerCommission": int(fees.taker_rate * 10_000),
-        "buyerCommission": 0, "sellerCommission": 0,
-        "commissionRates": {"maker": maker, "taker": taker, "buyer": "0.00000000", "seller": "0.00000000"},
-        "canTrade": True, "canWithdraw": False, "canDeposit": True, "brokered": False, "requireSelfTradePrevention": False,
-        "preventSor": False, "updateTime": now_ns // 1_000_000, "accountType": "SPOT",
-        "balances": [rows.balance_row(one) for one in held], "permissions": ["SPOT"], "uid": 1,
-    })  # fmt: skip
-
-
-def _commission(venue: BinanceSpotDialect, sent: Sent, _now_ns: int) -> Found:
-    instrument = binance.find(venue.desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    fees, nothing = venue.desk.model.fees, {"maker": "0.00000000", "taker": "0.00000000", "buyer": "0.00000000", "seller": "0.00000000"}
-    standard = {**nothing, "maker": binance.text(fees.maker_rate), "taker": binance.text(fees.taker_rate)}
-    discount = {"enabledForAccount": False, "enabledForSymbol": False, "discountAsset": "BNB", "discount": "0.75000000"}
-    return binance.answer({"symbol": instrument.symbol, "standardCommission": standard, "specialCommission": nothing, "taxCommission": nothing, "discount": discount})
-
-
-def _order_counts(venue: BinanceSpotDialect, _sent: Sent, now_ns: int) -> Found:
-    spent = [quota.spent(now_ns) for _, quota in venue.budgets.orders]
-    return binance.answer([{**limit, "count": count} for limit, count in zip(RATE_LIMITS[1:3], spent, strict=True)])
-
-
-def _restrictions(_venue: BinanceSpotDialect, _sent: Sent, now_ns: int) -> Found:
-    return binance.answer({
-        "ipRestrict": True, "createTime": now_ns // 1_000_000, "enableReading": True, "enableSpotAndMarginTrading": True,
-        "enableWithdrawals": False, "enableInternalTransfer": False, "enableMargin": False, "enableFutures": True,
-        "permitsUniversalTransfer": False, "enableVanillaOptions": False, "enableFixApiTrade": False,
-        "enableFixReadOnly": False, "enablePortfolioMarginTrading": False,
-    })  # fmt: skip
-
-
-def _coins(venue: BinanceSpotDialect, _sent: Sent, now_ns: int) -> Found:
-    is_open = not venue.desk.is_faulty(FaultKind.MAINTENANCE, now_ns)
-    names = sorted({str(one) for each in venue.desk.instruments.values() for one in (each.base, each.quote)} | {str(one.asset) for one in venue.desk.balances()})
-    return binance.answer([rows.coin_row(venue.desk.balance(name), is_open=is_open) for name in names])
-
-
-def _nothing(_venue: BinanceSpotDialect, _sent: Sent, _now_ns: int) -> Found:
-    return binance.answer([])
-
-
-PRIVATE: dict[tuple[str, str], Callable[[BinanceSpotDialect, Sent, int], Found]] = {
-    ("POST", "/api/v3/order"): _place,
-    ("POST", "/api/v3/order/test"): _test_order,
-    ("DELETE", "/api/v3/order"): _cancel,
-    ("GET", "/api/v3/order"): _query,
-    ("GET", "/api/v3/openOrders"): _open_orders,
-    ("DELETE", "/api/v3/openOrders"): _cancel_all,
-    ("GET", "/api/v3/allOrders"): _all_orders,
-    ("GET", "/api/v3/myTrades"): _my_trades,
-    ("GET", "/api/v3/account"): _account,
-    ("GET", "/api/v3/account/commission"): _commission,
-    ("GET", "/api/v3/rateLimit/order"): _order_counts,
-    ("GET", "/sapi/v1/account/apiRestrictions"): _restrictions,
-    ("GET", "/sapi/v1/capital/config/getall"): _coins,
-    ("GET", "/sapi/v1/margin/allPairs"): _nothing,
-    ("GET", "/sapi/v1/margin/isolated/allPairs"): _nothing,
-}

@@ -57,14 +57,23 @@ class ApiSession:
         else:
             self._say({"id": call.get("id"), "status": 200, "result": result, "rateLimits": []})
 
-    def _call(self, method: str, params: dict[str, object], now_ns: int) -> binance.Row | list[binance.Row] | BinanceFault:
+    def _call(
+        self, method: str, params: dict[str, object], now_ns: int
+    ) -> binance.Row | list[binance.Row] | BinanceFault:
         match method:
             case "ping":
                 return {}
             case "time":
                 return {"serverTime": now_ns // 1_000_000}
             case "session.status":
-                return {"apiKey": None, "authorizedSince": None, "connectedSince": None, "returnRateLimits": True, "serverTime": now_ns // 1_000_000, "userDataStream": False}
+                return {
+                    "apiKey": None,
+                    "authorizedSince": None,
+                    "connectedSince": None,
+                    "returnRateLimits": True,
+                    "serverTime": now_ns // 1_000_000,
+                    "userDataStream": False,
+                }
             case "session.subscriptions":
                 return [] if self.subscription is None else [{"subscriptionId": self.subscription}]
             case "session.logon":
@@ -100,7 +109,14 @@ class ApiSession:
             self._say({"subscriptionId": self.subscription, "event": event})
 
     def _fail(self, number: object, fault: BinanceFault) -> None:
-        self._say({"id": number, "status": fault.status, "error": {"code": fault.code, "msg": fault.message}, "rateLimits": []})
+        self._say(
+            {
+                "id": number,
+                "status": fault.status,
+                "error": {"code": fault.code, "msg": fault.message},
+                "rateLimits": [],
+            }
+        )
 
     def _say(self, body: object) -> None:
         self.out.append(binance.ENCODER.encode(body).decode())

@@ -61,7 +61,13 @@ def result_row(view: OrderView) -> Row:
 def full_row(view: OrderView, fills: tuple[Executed, ...]) -> Row:
     """newOrderRespType=FULL"""
     rows = [
-        {"price": text(one.price), "qty": text(one.qty), "commission": text(one.fee.amount), "commissionAsset": str(one.fee.asset), "tradeId": one.trade_id}
+        {
+            "price": text(one.price),
+            "qty": text(one.qty),
+            "commission": text(one.fee.amount),
+            "commissionAsset": str(one.fee.asset),
+            "tradeId": one.trade_id,
+        }
         for one in fills
     ]
     return {**result_row(view), "fills": rows}
@@ -69,9 +75,15 @@ def full_row(view: OrderView, fills: tuple[Executed, ...]) -> Row:
 
 def query_row(view: OrderView) -> Row:
     """GET order and the order lists."""
-    names: Row = {"symbol": symbol_of_view(view), "orderId": view.order_id, "orderListId": -1, "clientOrderId": client_id(view)}
+    names: Row = {
+        "symbol": symbol_of_view(view),
+        "orderId": view.order_id,
+        "orderListId": -1,
+        "clientOrderId": client_id(view),
+    }
     row = {
-        **names, **amounts(view), "stopPrice": text(ZERO), "icebergQty": text(ZERO), "time": view.created_ns // 1_000_000,
+        **names, **amounts(view), "stopPrice": text(ZERO), "icebergQty": text(ZERO),
+        "time": view.created_ns // 1_000_000,
         "updateTime": view.updated_ns // 1_000_000, "isWorking": True, "workingTime": view.created_ns // 1_000_000,
     }  # fmt: skip
     return {**row, "expiryReason": REASONS[view.cause]} if view.cause in REASONS else row
@@ -118,14 +130,18 @@ def report(fact: OrderChanged | Executed) -> Row:
         "e": "executionReport", "E": fact.at_ns // 1_000_000, "s": symbol_of_view(view),
         "c": f"cancel{view.order_id:016d}" if is_cancel else client_id(view), "S": side_of(view),
         "o": type_of(view, is_future=False), "f": tif_of(view, is_future=False),
-        "q": text(view.order.qty or ZERO), "p": text(view.order.price or ZERO), "P": text(ZERO), "F": text(ZERO), "g": -1,
+        "q": text(view.order.qty or ZERO), "p": text(view.order.price or ZERO), "P": text(ZERO), "F": text(ZERO),
+        "g": -1,
         "C": client_id(view) if is_cancel else "", "x": kind, "X": status_of(view), "r": "NONE", "i": view.order_id,
         "l": text(fill.qty if fill else ZERO), "z": text(view.filled_qty), "L": text(fill.price if fill else ZERO),
-        "n": text(fill.fee.amount) if fill else "0", "N": str(fill.fee.asset) if fill else None, "T": fact.at_ns // 1_000_000,
+        "n": text(fill.fee.amount) if fill else "0", "N": str(fill.fee.asset) if fill else None,
+        "T": fact.at_ns // 1_000_000,
         "t": fill.trade_id if fill else -1, "I": fact.id, "w": view.state is OrderState.OPEN,
         "m": fill is not None and fill.liquidity is Liquidity.MAKER, "M": fill is not None,
-        "O": view.created_ns // 1_000_000, "Z": text(view.filled_quote), "Y": text(fill.price * fill.qty if fill else ZERO),
-        "Q": text(view.order.quote_qty or ZERO), "W": view.created_ns // 1_000_000, "V": STP_NAMES[view.order.self_trade],
+        "O": view.created_ns // 1_000_000, "Z": text(view.filled_quote),
+        "Y": text(fill.price * fill.qty if fill else ZERO),
+        "Q": text(view.order.quote_qty or ZERO), "W": view.created_ns // 1_000_000,
+        "V": STP_NAMES[view.order.self_trade],
     }  # fmt: skip
     return {**row, "eR": REASONS[view.cause]} if kind == "EXPIRED" and view.cause in REASONS else row
 
@@ -146,7 +162,8 @@ def coin_row(held: Balance, *, is_open: bool) -> Row:
         "isLegalMoney": False, "trading": True,
         "networkList": [{
             "network": network, "coin": coin, "withdrawIntegerMultiple": "0.00000001", "isDefault": True,
-            "depositEnable": is_open, "withdrawEnable": is_open, "depositDesc": "", "withdrawDesc": "", "specialTips": "",
+            "depositEnable": is_open, "withdrawEnable": is_open, "depositDesc": "", "withdrawDesc": "",
+            "specialTips": "",
             "name": network, "resetAddressStatus": False, "addressRegex": "", "memoRegex": "", "withdrawFee": "0.0001",
             "withdrawMin": "0.001", "withdrawMax": "9999999", "minConfirm": 1, "unLockConfirm": 2, "sameAddress": False,
             "estimatedArrivalTime": 5, "busy": False,
@@ -159,7 +176,10 @@ def symbol_row(instrument: Instrument) -> Row:
     base, quote = str(instrument.base), str(instrument.quote)
     tick = text(instrument.ticks.tick_at(instrument.ticks.bands[-1].from_price))
     top = text(instrument.max_qty) if instrument.max_qty is not None else "9000.00000000"
-    up, down = (text(instrument.band_up, 4) if instrument.band_up else "5"), (text(instrument.band_down, 4) if instrument.band_down else "0.2")
+    up, down = (
+        (text(instrument.band_up, 4) if instrument.band_up else "5"),
+        (text(instrument.band_down, 4) if instrument.band_down else "0.2"),
+    )
     filters: list[Row] = [
         {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000.00000000", "tickSize": tick},
         {"filterType": "LOT_SIZE", "minQty": text(instrument.min_qty), "maxQty": top, "stepSize": text(instrument.lot)},
@@ -175,12 +195,16 @@ def symbol_row(instrument: Instrument) -> Row:
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
     ]  # fmt: skip
-    status = {InstrumentStatus.TRADING: "TRADING", InstrumentStatus.CANCEL_ONLY: "CANCEL_ONLY"}.get(instrument.status, "BREAK")
+    status = {InstrumentStatus.TRADING: "TRADING", InstrumentStatus.CANCEL_ONLY: "CANCEL_ONLY"}.get(
+        instrument.status, "BREAK"
+    )
     return {
         "symbol": instrument.symbol, "status": status, "baseAsset": base, "baseAssetPrecision": 8, "quoteAsset": quote,
         "quotePrecision": 8, "quoteAssetPrecision": 8, "baseCommissionPrecision": 8, "quoteCommissionPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"], "icebergAllowed": False, "ocoAllowed": False, "otoAllowed": False,
-        "quoteOrderQtyMarketAllowed": True, "allowTrailingStop": False, "cancelReplaceAllowed": False, "amendAllowed": False,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"], "icebergAllowed": False, "ocoAllowed": False,
+        "otoAllowed": False,
+        "quoteOrderQtyMarketAllowed": True, "allowTrailingStop": False, "cancelReplaceAllowed": False,
+        "amendAllowed": False,
         "isSpotTradingAllowed": True, "isMarginTradingAllowed": False, "filters": filters, "permissions": [],
         "permissionSets": [["SPOT"]], "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
         "allowedSelfTradePreventionModes": ["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"],

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 import attrs
 
+from arb.domain.order import OrderState
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, parameters
@@ -19,9 +20,8 @@ from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Session, StreamRules
 from arb.venues.simulated.dialect_binance_front import Budgets, Market, open_market
 from arb.venues.simulated.dialect_binance_stream import MarketSession
-from arb.venues.simulated.dialect_binance_usdm_rest import KEYED, ROUTES, Found
-from arb.venues.simulated.dialect_binance_usdm_stream import ListenKey, UserSession
-from arb.domain.order import OrderState
+from arb.venues.simulated.dialect_binance_usdm_rest import ROUTES, Found
+from arb.venues.simulated.dialect_binance_usdm_stream import KEYED, ListenKey, UserSession
 from arb.venues.simulated.facts import Fact
 from arb.venues.simulated.ledger import ledger_of
 from arb.venues.simulated.quota import SECOND_NS, Quota
@@ -47,6 +47,9 @@ def is_market_kind(kind: str) -> bool:
     return not is_public_kind(kind)
 
 
+RULES = StreamRules(ping_every_s=180.0, pong_within_s=600.0, idle_close_s=None)
+
+
 @attrs.define(eq=False)
 class BinanceUsdmDialect:
     """One simulated Binance USD-M futures."""
@@ -62,13 +65,16 @@ class BinanceUsdmDialect:
     users: list[UserSession] = attrs.field(factory=list)
     cancel_at_ns: dict[str, int] = attrs.field(factory=dict)
     """Dead-man timers by symbol."""
-    rules: StreamRules = StreamRules(ping_every_s=180.0, pong_within_s=600.0, idle_close_s=None)
+    rules: StreamRules = RULES
 
     def __attrs_post_init__(self) -> None:
         """Open books of record and budgets."""
         self.guard = BinanceGuard(self.desk.key, self.desk.secret)
         self.market = open_market(tuple(self.desk.instruments.values()), shared_ids=binance.SHARED_IDS)
-        orders = (("X-MBX-ORDER-COUNT-10S", Quota(300, 10 * SECOND_NS)), ("X-MBX-ORDER-COUNT-1M", Quota(1_200, 60 * SECOND_NS)))
+        orders = (
+            ("X-MBX-ORDER-COUNT-10S", Quota(300, 10 * SECOND_NS)),
+            ("X-MBX-ORDER-COUNT-1M", Quota(1_200, 60 * SECOND_NS)),
+        )
         self.budgets = Budgets(Quota(2_400, 60 * SECOND_NS), orders)
 
     @property
@@ -104,7 +110,8 @@ class BinanceUsdmDialect:
         if name in many:
             return many[name][0 if "symbol" in sent else 1]
         fixed = {"account": 5, "balance": 5, "positionRisk": 5, "allOrders": 5, "userTrades": 5, "commissionRate": 20,
-                 "income": 30, "countdownCancelAll": 10, "trades": 5, "aggTrades": 20, "fundingInfo": 0, "fundingRate": 0}  # fmt: skip
+                 "income": 30, "countdownCancelAll": 10, "trades": 5, "aggTrades": 20,
+                 "fundingInfo": 0, "fundingRate": 0}  # fmt: skip
         return 0 if (ask.method, name) == ("POST", "order") else fixed.get(name, 1)
 
     def _route(self, ask: Ask, sent: Sent, now_ns: int) -> Found:
@@ -115,9 +122,15 @@ class BinanceUsdmDialect:
         if keyed is not None:
             return self.guard.check_key(ask) or keyed(self.listen_key, now_ns)
         is_countdown = (ask.method, ask.path) == ("POST", "/fapi/v1/countdownCancelAll")
-        route = (lambda _desk, sent, now_ns: self._count_down(sent, now_ns)) if is_countdown else ROUTES.get((ask.method, ask.path))
+        route = (
+            (lambda _desk, sent, now_ns: self._count_down(sent, now_ns))
+            if is_countdown
+            else ROUTES.get((ask.method, ask.path))
+        )
         if route is None:
-            return binance.answer({"code": -5000, "msg": f"Path {ask.path}, Method {ask.method} is invalid"}, status=404)
+            return binance.answer(
+                {"code": -5000, "msg": f"Path {ask.path}, Method {ask.method} is invalid"}, status=404
+            )
         fault = self.guard.check(ask, now_ns // 1_000_000)
         if fault is None and (ask.method, ask.path) == ("POST", "/fapi/v1/order"):
             fault = self.budgets.take_order(now_ns)
@@ -135,9 +148,18 @@ class BinanceUsdmDialect:
             case "ticker/24hr":
                 return self.market.rows(sent, lambda tape: binance.day_row(tape, now_ns))
             case "ticker/price":
-                return self.market.rows(sent, lambda tape: {"symbol": tape.instrument.symbol, "price": binance.bare(tape.last_price), "time": tape.last_at_ns // 1_000_000})
+                return self.market.rows(
+                    sent,
+                    lambda tape: {
+                        "symbol": tape.instrument.symbol,
+                        "price": binance.bare(tape.last_price),
+                        "time": tape.last_at_ns // 1_000_000,
+                    },
+                )
             case "ticker/bookTicker":
-                return self.market.rows(sent, lambda tape: {**binance.best_row(tape), "time": tape.last_at_ns // 1_000_000})
+                return self.market.rows(
+                    sent, lambda tape: {**binance.best_row(tape), "time": tape.last_at_ns // 1_000_000}
+                )
             case "premiumIndex":
                 return self.market.rows(sent, _premium)
             case "fundingRate":
@@ -145,14 +167,24 @@ class BinanceUsdmDialect:
             case "fundingInfo":
                 return binance.answer([])
         if path in ("/api/v3/exchangeInfo", "/dapi/v1/exchangeInfo"):
-            return binance.answer({"timezone": "UTC", "serverTime": now_ns // 1_000_000, "rateLimits": [], "exchangeFilters": [], "symbols": []})
+            return binance.answer(
+                {
+                    "timezone": "UTC",
+                    "serverTime": now_ns // 1_000_000,
+                    "rateLimits": [],
+                    "exchangeFilters": [],
+                    "symbols": [],
+                }
+            )
         return self.market.common(name, {"limit": "500", **sent}, now_ns)
 
     def _exchange_info(self, now_ns: int) -> Answer:
         assets = [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}]
         return binance.answer({
-            "timezone": "UTC", "serverTime": now_ns // 1_000_000, "futuresType": "U_MARGINED", "rateLimits": RATE_LIMITS,
-            "exchangeFilters": [], "assets": assets, "symbols": [rows.symbol_row(one) for one in self.desk.instruments.values()],
+            "timezone": "UTC", "serverTime": now_ns // 1_000_000, "futuresType": "U_MARGINED",
+            "rateLimits": RATE_LIMITS,
+            "exchangeFilters": [], "assets": assets,
+            "symbols": [rows.symbol_row(one) for one in self.desk.instruments.values()],
         })  # fmt: skip
 
     def _funding(self, sent: Sent, now_ns: int) -> Answer | BinanceFault:
@@ -166,7 +198,12 @@ class BinanceUsdmDialect:
         last_ns = now_ns // interval_ns * interval_ns
         rate, price = binance.text(tape.mark.funding_rate), binance.text(tape.mark.mark_price)
         times = [(last_ns - back * interval_ns) // 1_000_000 for back in range(limit - 1, -1, -1)]
-        return binance.answer([{"symbol": tape.instrument.symbol, "fundingRate": rate, "fundingTime": at, "markPrice": price} for at in times])
+        return binance.answer(
+            [
+                {"symbol": tape.instrument.symbol, "fundingRate": rate, "fundingTime": at, "markPrice": price}
+                for at in times
+            ]
+        )
 
     def _count_down(self, sent: Sent, now_ns: int) -> Found:
         instrument = binance.find(self.desk.instruments, sent)
@@ -174,7 +211,9 @@ class BinanceUsdmDialect:
             return instrument
         wait = sent.get("countdownTime", "")
         if not wait.isdigit():
-            return BinanceFault(400, -1102, "Mandatory parameter 'countdownTime' was not sent, was empty/null, or malformed.")
+            return BinanceFault(
+                400, -1102, "Mandatory parameter 'countdownTime' was not sent, was empty/null, or malformed."
+            )
         self.cancel_at_ns.pop(instrument.symbol, None)
         if int(wait):
             self.cancel_at_ns[instrument.symbol] = now_ns + int(wait) * 1_000_000
@@ -199,7 +238,12 @@ class BinanceUsdmDialect:
             return Answer(status=404, body=b"")
         serves = is_public_kind if head == "public" else is_market_kind
         session = MarketSession(
-            self.market.tapes, self.market.logs, is_future=True, serves=serves, is_combined=is_combined, per_second=Quota(10, SECOND_NS)
+            self.market.tapes,
+            self.market.logs,
+            is_future=True,
+            serves=serves,
+            is_combined=is_combined,
+            per_second=Quota(10, SECOND_NS),
         )
         names = query.get("streams", [""])[0] if is_combined else rest.removeprefix("ws").strip("/")
         session.add([name for name in names.split("/") if name], now_ns)

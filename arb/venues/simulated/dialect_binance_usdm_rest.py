@@ -18,19 +18,17 @@ from arb.venues.simulated.auth_binance import BinanceFault, missing
 from arb.venues.simulated.desk import Desk, Pending
 from arb.venues.simulated.dialect import Answer, Later
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
-from arb.venues.simulated.dialect_binance_usdm_stream import ListenKey
-from arb.venues.simulated.facts import ZERO, EndCause, NewOrder, OrderView, PositionView, Refused, RefusalReason
+from arb.venues.simulated.facts import ZERO, EndCause, NewOrder, OrderView, PositionView, RefusalReason, Refused
 
 Sent = Mapping[str, str]
 Found = Answer | Later | BinanceFault
 NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
 UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
 SIDE_MISMATCH = BinanceFault(400, -4061, "Order's position side does not match user's setting.")
-NO_KEY = BinanceFault(400, -1125, "This listenKey does not exist.")
 DONE = {"code": 200, "msg": "success"}
 
 
-# --- orders --------------------------------------------------------------------------------------------------------------
+# --- orders ---------------------------------------------------------------------------------------
 
 
 def parsed_order(desk: Desk, sent: Sent) -> NewOrder | BinanceFault:
@@ -51,7 +49,9 @@ def place(desk: Desk, sent: Sent, now_ns: int) -> Found:
         return parsed
     wants_result = sent.get("newOrderRespType", "ACK") == "RESULT"
     pending = desk.submit(parsed, now_ns)
-    return _answered(pending, lambda view: rows.order_row(view if wants_result else _as_acknowledged(view), is_query=False))
+    return _answered(
+        pending, lambda view: rows.order_row(view if wants_result else _as_acknowledged(view), is_query=False)
+    )
 
 
 def _as_acknowledged(view: OrderView) -> OrderView:
@@ -64,7 +64,11 @@ def _answered(pending: Pending, row: Callable[[OrderView], binance.Row]) -> Late
         outcome = pending.outcome()
         if outcome is None:
             return None
-        return binance.fault_answer(fault_of(outcome, is_future=True)) if isinstance(outcome, Refused) else binance.answer(row(outcome))
+        return (
+            binance.fault_answer(fault_of(outcome, is_future=True))
+            if isinstance(outcome, Refused)
+            else binance.answer(row(outcome))
+        )
 
     return Later(pending.ready_ns, resolve)
 
@@ -75,7 +79,11 @@ def test_order(desk: Desk, sent: Sent, now_ns: int) -> Found:
     if isinstance(parsed, BinanceFault):
         return parsed
     verdict = desk.trial(parsed, now_ns)
-    return fault_of(verdict, is_future=True) if isinstance(verdict, Refused) else binance.answer(rows.order_row(verdict, is_query=False))
+    return (
+        fault_of(verdict, is_future=True)
+        if isinstance(verdict, Refused)
+        else binance.answer(rows.order_row(verdict, is_query=False))
+    )
 
 
 def _selected(desk: Desk, sent: Sent) -> OrderView | BinanceFault | None:
@@ -121,7 +129,9 @@ def open_orders(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     instrument = binance.find(desk.instruments, sent) if "symbol" in sent else None
     if isinstance(instrument, BinanceFault):
         return instrument
-    return binance.answer([rows.order_row(one, is_query=True) for one in desk.open_orders(instrument.id if instrument else None)])
+    return binance.answer(
+        [rows.order_row(one, is_query=True) for one in desk.open_orders(instrument.id if instrument else None)]
+    )
 
 
 def cancel_all(desk: Desk, sent: Sent, now_ns: int) -> Found:
@@ -153,7 +163,7 @@ def user_trades(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     return binance.answer([rows.fill_row(one) for one in late][-1_000:])
 
 
-# --- account -------------------------------------------------------------------------------------------------------------
+# --- account --------------------------------------------------------------------------------------
 
 
 def all_positions(desk: Desk) -> list[PositionView]:
@@ -168,14 +178,17 @@ def account(desk: Desk, _sent: Sent, now_ns: int) -> Found:
     unrealised = sum((one.unrealised_pnl for one in positions), ZERO)
     asset = rows.asset_row(held, wallet, unrealised, now_ns)
     return binance.answer({
-        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": False, "updateTime": 0, "multiAssetsMargin": False,
+        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": False, "updateTime": 0,
+        "multiAssetsMargin": False,
         "totalInitialMargin": asset["initialMargin"], "totalMaintMargin": asset["maintMargin"],
         "totalWalletBalance": asset["walletBalance"], "totalUnrealizedProfit": asset["unrealizedProfit"],
         "totalMarginBalance": asset["marginBalance"], "totalPositionInitialMargin": asset["positionInitialMargin"],
         "totalOpenOrderInitialMargin": asset["openOrderInitialMargin"],
         "totalCrossWalletBalance": asset["crossWalletBalance"], "totalCrossUnPnl": "0.00000000",
-        "availableBalance": asset["availableBalance"], "maxWithdrawAmount": asset["maxWithdrawAmount"], "assets": [asset],
-        "positions": [{**rows.old_risk_row(one, now_ns), "unrealizedProfit": binance.text(one.unrealised_pnl)} for one in positions],
+        "availableBalance": asset["availableBalance"], "maxWithdrawAmount": asset["maxWithdrawAmount"],
+        "assets": [asset],
+        "positions": [{**rows.old_risk_row(one, now_ns),
+        "unrealizedProfit": binance.text(one.unrealised_pnl)} for one in positions],
     })  # fmt: skip
 
 
@@ -202,7 +215,11 @@ def risk(desk: Desk, sent: Sent, now_ns: int) -> Found:
 def old_risk(desk: Desk, sent: Sent, now_ns: int) -> Found:
     """GET v2 positionRisk: all symbols"""
     chosen = _chosen(desk, sent)
-    return chosen if isinstance(chosen, BinanceFault) else binance.answer([rows.old_risk_row(one, now_ns) for one in chosen])
+    return (
+        chosen
+        if isinstance(chosen, BinanceFault)
+        else binance.answer([rows.old_risk_row(one, now_ns) for one in chosen])
+    )
 
 
 def symbol_config(desk: Desk, sent: Sent, _now_ns: int) -> Found:
@@ -230,18 +247,31 @@ def commission(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     if isinstance(instrument, BinanceFault):
         return instrument
     fees = desk.model.fees
-    return binance.answer({"symbol": instrument.symbol, "makerCommissionRate": f"{fees.maker_rate:f}", "takerCommissionRate": f"{fees.taker_rate:f}"})
+    return binance.answer(
+        {
+            "symbol": instrument.symbol,
+            "makerCommissionRate": f"{fees.maker_rate:f}",
+            "takerCommissionRate": f"{fees.taker_rate:f}",
+        }
+    )
 
 
 def brackets(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     """GET leverageBracket"""
     rate = f"{desk.model.maintenance_rate:f}"
-    bracket = {"bracket": 1, "initialLeverage": desk.model.max_leverage, "notionalCap": 230_000_000, "notionalFloor": 0, "maintMarginRatio": float(rate), "cum": 0.0}
+    bracket = {
+        "bracket": 1,
+        "initialLeverage": desk.model.max_leverage,
+        "notionalCap": 230_000_000,
+        "notionalFloor": 0,
+        "maintMarginRatio": float(rate),
+        "cum": 0.0,
+    }
     names = [sent["symbol"]] if "symbol" in sent else list(desk.instruments)
     return binance.answer([{"symbol": name, "notionalCoef": 1.0, "brackets": [bracket]} for name in names])
 
 
-# --- settings ------------------------------------------------------------------------------------------------------------
+# --- settings -------------------------------------------------------------------------------------
 
 
 def leverage(desk: Desk, sent: Sent, _now_ns: int) -> Found:
@@ -250,7 +280,11 @@ def leverage(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     if isinstance(instrument, BinanceFault):
         return instrument
     wanted = sent.get("leverage", "")
-    refused = desk.exchange.set_leverage(desk.account, instrument.id, int(wanted)) if wanted.isdigit() else Refused(RefusalReason.BAD_LEVERAGE)
+    refused = (
+        desk.exchange.set_leverage(desk.account, instrument.id, int(wanted))
+        if wanted.isdigit()
+        else Refused(RefusalReason.BAD_LEVERAGE)
+    )
     if refused is not None and refused.reason is not RefusalReason.NO_CHANGE:
         return fault_of(refused, is_future=True)
     return binance.answer({"leverage": int(wanted), "maxNotionalValue": "230000000", "symbol": instrument.symbol})
@@ -274,7 +308,9 @@ def position_mode(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
 
 DUAL_FAULTS = {
     RefusalReason.NO_CHANGE: BinanceFault(400, -4059, "No need to change position side."),
-    RefusalReason.HAS_OPEN_ORDERS: BinanceFault(400, -4067, "Position side cannot be changed if there exists open orders."),
+    RefusalReason.HAS_OPEN_ORDERS: BinanceFault(
+        400, -4067, "Position side cannot be changed if there exists open orders."
+    ),
     RefusalReason.HAS_POSITION: BinanceFault(400, -4068, "Position side cannot be changed if there exists position."),
 }
 
@@ -282,7 +318,9 @@ DUAL_FAULTS = {
 def set_position_mode(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     """POST positionSide/dual"""
     refused = desk.exchange.set_dual(desk.account, sent.get("dualSidePosition", "").lower() == "true")
-    return binance.answer(DONE) if refused is None else DUAL_FAULTS.get(refused.reason, fault_of(refused, is_future=True))
+    return (
+        binance.answer(DONE) if refused is None else DUAL_FAULTS.get(refused.reason, fault_of(refused, is_future=True))
+    )
 
 
 def multi_assets(_desk: Desk, _sent: Sent, _now_ns: int) -> Found:
@@ -300,7 +338,8 @@ def set_multi_assets(_desk: Desk, sent: Sent, _now_ns: int) -> Found:
 def account_config(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
     """GET accountConfig"""
     return binance.answer({
-        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": False, "multiAssetsMargin": False, "tradeGroupId": -1,
+        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": False, "multiAssetsMargin": False,
+        "tradeGroupId": -1,
         "dualSidePosition": desk.exchange.is_dual(desk.account), "updateTime": 0,
     })  # fmt: skip
 
@@ -308,25 +347,6 @@ def account_config(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
 def trading_status(_desk: Desk, _sent: Sent, now_ns: int) -> Found:
     """GET apiTradingStatus"""
     return binance.answer({"indicators": {}, "updateTime": now_ns // 1_000_000})
-
-
-# --- listen key ----------------------------------------------------------------------------------------------------------
-
-
-def start_key(key: ListenKey, now_ns: int) -> Found:
-    """POST listenKey"""
-    return binance.answer({"listenKey": key.start(now_ns)})
-
-
-def extend_key(key: ListenKey, now_ns: int) -> Found:
-    """PUT listenKey"""
-    return binance.answer({"listenKey": key.key}) if key.extend(now_ns) else NO_KEY
-
-
-def end_key(key: ListenKey, _now_ns: int) -> Found:
-    """DELETE listenKey"""
-    key.end()
-    return binance.answer({})
 
 
 ROUTES: dict[tuple[str, str], Callable[[Desk, Sent, int], Found]] = {
@@ -357,9 +377,4 @@ ROUTES: dict[tuple[str, str], Callable[[Desk, Sent, int], Found]] = {
     ("GET", "/fapi/v3/balance"): balance,
     ("GET", "/fapi/v2/positionRisk"): old_risk,
     ("GET", "/fapi/v3/positionRisk"): risk,
-}
-KEYED: dict[tuple[str, str], Callable[[ListenKey, int], Found]] = {
-    ("POST", "/fapi/v1/listenKey"): start_key,
-    ("PUT", "/fapi/v1/listenKey"): extend_key,
-    ("DELETE", "/fapi/v1/listenKey"): end_key,
 }

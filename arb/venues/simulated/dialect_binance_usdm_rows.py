@@ -47,17 +47,25 @@ def symbol_of_view(view: OrderView) -> str:
 def order_row(view: OrderView, *, is_query: bool) -> Row:
     """An order object; `is_query`: with what only GET order still prints."""
     row: Row = {
-        "orderId": view.order_id, "symbol": symbol_of_view(view), "status": status_of(view), "clientOrderId": client_id(view),
-        "price": bare(view.order.price or ZERO), "origQty": bare(view.order.qty or ZERO), "executedQty": bare(view.filled_qty),
-        "cumQty": bare(view.filled_qty), "timeInForce": tif_of(view, is_future=True), "type": type_of(view, is_future=True),
+        "orderId": view.order_id, "symbol": symbol_of_view(view), "status": status_of(view),
+        "clientOrderId": client_id(view),
+        "price": bare(view.order.price or ZERO), "origQty": bare(view.order.qty or ZERO),
+        "executedQty": bare(view.filled_qty),
+        "cumQty": bare(view.filled_qty), "timeInForce": tif_of(view, is_future=True),
+        "type": type_of(view, is_future=True),
         "reduceOnly": view.order.reduce_only, "closePosition": False, "side": side_of(view), "positionSide": "BOTH",
-        "stopPrice": "0", "workingType": "CONTRACT_PRICE", "priceProtect": False, "origType": type_of(view, is_future=True),
+        "stopPrice": "0", "workingType": "CONTRACT_PRICE", "priceProtect": False,
+        "origType": type_of(view, is_future=True),
         "priceMatch": "NONE", "selfTradePreventionMode": STP_NAMES[view.order.self_trade], "goodTillDate": 0,
         "updateTime": view.updated_ns // 1_000_000,
     }  # fmt: skip
     if is_query:
         del row["cumQty"]
-        row |= {"avgPrice": text(view.avg_price), "cumQuote": text(view.filled_quote), "time": view.created_ns // 1_000_000}
+        row |= {
+            "avgPrice": text(view.avg_price),
+            "cumQuote": text(view.filled_quote),
+            "time": view.created_ns // 1_000_000,
+        }
     return row
 
 
@@ -66,7 +74,8 @@ def fill_row(one: Executed) -> Row:
     return {
         "symbol": symbol_of_view(one.view), "id": one.trade_id, "orderId": one.view.order_id, "side": side_of(one.view),
         "price": bare(one.price), "qty": bare(one.qty), "realizedPnl": text(one.realised_pnl),
-        "quoteQty": text(one.price * one.qty), "commission": text(one.fee.amount), "commissionAsset": str(one.fee.asset),
+        "quoteQty": text(one.price * one.qty), "commission": text(one.fee.amount),
+        "commissionAsset": str(one.fee.asset),
         "time": one.at_ns // 1_000_000, "buyer": one.view.order.side is Side.BUY,
         "maker": one.liquidity is Liquidity.MAKER, "positionSide": "BOTH",
     }  # fmt: skip
@@ -75,7 +84,8 @@ def fill_row(one: Executed) -> Row:
 def income_row(one: FundingSettled) -> Row:
     """One row of GET income."""
     return {
-        "symbol": one.instrument.partition(":")[2], "incomeType": "FUNDING_FEE", "income": text(one.amount), "asset": str(one.asset),
+        "symbol": one.instrument.partition(":")[2], "incomeType": "FUNDING_FEE", "income": text(one.amount),
+        "asset": str(one.asset),
         "info": "FUNDING_FEE", "time": one.at_ns // 1_000_000, "tranId": one.income_id, "tradeId": "",
     }  # fmt: skip
 
@@ -86,19 +96,24 @@ def risk_row(view: PositionView, now_ns: int) -> Row:
     initial = abs(notional) / view.leverage
     return {
         "symbol": view.instrument.partition(":")[2], "positionSide": "BOTH", "positionAmt": bare(view.qty),
-        "entryPrice": text(view.entry_price), "breakEvenPrice": text(view.entry_price), "markPrice": text(view.mark_price),
+        "entryPrice": text(view.entry_price), "breakEvenPrice": text(view.entry_price),
+        "markPrice": text(view.mark_price),
         "unRealizedProfit": text(view.unrealised_pnl), "liquidationPrice": bare(view.liquidation_price),
-        "isolatedMargin": text(view.margin + view.unrealised_pnl) if view.is_isolated else "0", "notional": text(notional),
-        "marginAsset": "USDT", "isolatedWallet": text(view.margin) if view.is_isolated else "0", "initialMargin": text(initial),
+        "isolatedMargin": text(view.margin + view.unrealised_pnl) if view.is_isolated else "0",
+        "notional": text(notional),
+        "marginAsset": "USDT", "isolatedWallet": text(view.margin) if view.is_isolated else "0",
+        "initialMargin": text(initial),
         "maintMargin": text(abs(notional) * Decimal("0.004")), "positionInitialMargin": text(initial),
-        "openOrderInitialMargin": "0", "adl": 1, "bidNotional": "0", "askNotional": "0", "updateTime": now_ns // 1_000_000,
+        "openOrderInitialMargin": "0", "adl": 1, "bidNotional": "0", "askNotional": "0",
+        "updateTime": now_ns // 1_000_000,
     }  # fmt: skip
 
 
 def old_risk_row(view: PositionView, now_ns: int) -> Row:
     """One row of GET /fapi/v2/positionRisk."""
     return {
-        **risk_row(view, now_ns), "leverage": str(view.leverage), "marginType": "isolated" if view.is_isolated else "cross",
+        **risk_row(view, now_ns), "leverage": str(view.leverage),
+        "marginType": "isolated" if view.is_isolated else "cross",
         "isAutoAddMargin": "false", "maxNotionalValue": "230000000", "isolated": view.is_isolated,
     }  # fmt: skip
 
@@ -115,7 +130,8 @@ def asset_row(held: Balance, wallet: Decimal, unrealised: Decimal, now_ns: int) 
     """One asset of GET account."""
     return {
         "asset": str(held.asset), "walletBalance": text(wallet), "unrealizedProfit": text(unrealised),
-        "marginBalance": text(wallet + unrealised), "maintMargin": "0.00000000", "initialMargin": text(wallet - held.free),
+        "marginBalance": text(wallet + unrealised), "maintMargin": "0.00000000",
+        "initialMargin": text(wallet - held.free),
         "positionInitialMargin": text(wallet - held.total), "openOrderInitialMargin": text(held.locked),
         "crossWalletBalance": text(held.total), "crossUnPnl": "0.00000000", "availableBalance": text(held.free),
         "maxWithdrawAmount": text(held.free), "marginAvailable": True, "updateTime": now_ns // 1_000_000,
@@ -125,7 +141,8 @@ def asset_row(held: Balance, wallet: Decimal, unrealised: Decimal, now_ns: int) 
 def balance_row(held: Balance, wallet: Decimal, now_ns: int) -> Row:
     """One row of GET balance."""
     return {
-        "accountAlias": "sim", "asset": str(held.asset), "balance": text(wallet), "crossWalletBalance": text(held.total),
+        "accountAlias": "sim", "asset": str(held.asset), "balance": text(wallet),
+        "crossWalletBalance": text(held.total),
         "crossUnPnl": "0.00000000", "availableBalance": text(held.free), "maxWithdrawAmount": text(held.free),
         "marginAvailable": True, "updateTime": now_ns // 1_000_000,
     }  # fmt: skip
@@ -150,7 +167,8 @@ def order_event(fact: OrderChanged | Executed) -> Row:
         "ap": bare(view.avg_price), "sp": "0", "x": execution_type(fact), "X": status_of(view), "i": view.order_id,
         "l": bare(fill.qty if fill else ZERO), "z": bare(view.filled_qty), "L": bare(fill.price if fill else ZERO),
         "T": fact.at_ns // 1_000_000, "t": fill.trade_id if fill else 0, "b": "0", "a": "0",
-        "m": fill is not None and fill.liquidity is Liquidity.MAKER, "R": view.order.reduce_only, "wt": "CONTRACT_PRICE",
+        "m": fill is not None and fill.liquidity is Liquidity.MAKER, "R": view.order.reduce_only,
+        "wt": "CONTRACT_PRICE",
         "ot": type_of(view, is_future=True), "ps": "BOTH", "cp": False, "rp": text(fill.realised_pnl if fill else ZERO),
         "pP": False, "si": 0, "ss": 0, "V": STP_NAMES[view.order.self_trade], "pm": "NONE", "gtd": 0,
         "er": EXPIRY.get(view.cause, "0"),
@@ -162,7 +180,12 @@ def order_event(fact: OrderChanged | Executed) -> Row:
 
 def account_event(at_ns: int, reason: str, balances: list[Row], positions: list[Row]) -> Row:
     """An ACCOUNT_UPDATE."""
-    return {"e": "ACCOUNT_UPDATE", "E": at_ns // 1_000_000, "T": at_ns // 1_000_000, "a": {"m": reason, "B": balances, "P": positions}}
+    return {
+        "e": "ACCOUNT_UPDATE",
+        "E": at_ns // 1_000_000,
+        "T": at_ns // 1_000_000,
+        "a": {"m": reason, "B": balances, "P": positions},
+    }
 
 
 def changed_balance(fact: BalanceChanged, wallet: Decimal) -> list[Row]:
@@ -174,7 +197,8 @@ def changed_position(fact: PositionChanged) -> Row:
     """One of `P` of an ACCOUNT_UPDATE."""
     one = fact.position
     return {
-        "s": one.instrument.partition(":")[2], "pa": bare(one.qty), "ep": text(one.entry_price), "bep": text(one.entry_price),
+        "s": one.instrument.partition(":")[2], "pa": bare(one.qty), "ep": text(one.entry_price),
+        "bep": text(one.entry_price),
         "cr": text(one.realised_pnl), "up": text(one.unrealised_pnl), "mt": "isolated" if one.is_isolated else "cross",
         "iw": text(one.margin) if one.is_isolated else "0", "ps": "BOTH",
     }  # fmt: skip
@@ -188,22 +212,36 @@ def symbol_row(instrument: Instrument) -> Row:
     filters: list[Row] = [
         {"filterType": "PRICE_FILTER", "minPrice": bare(tick), "maxPrice": "4529764", "tickSize": bare(tick)},
         {"filterType": "LOT_SIZE", "stepSize": bare(instrument.lot), "maxQty": top, "minQty": bare(instrument.min_qty)},
-        {"filterType": "MARKET_LOT_SIZE", "stepSize": bare(instrument.lot), "maxQty": top, "minQty": bare(instrument.min_qty)},
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "stepSize": bare(instrument.lot),
+            "maxQty": top,
+            "minQty": bare(instrument.min_qty),
+        },
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": 10},
         {"filterType": "MIN_NOTIONAL", "notional": bare(instrument.min_notional)},
-        {"filterType": "PERCENT_PRICE", "multiplierDown": text(down, 4), "multiplierUp": text(up, 4), "multiplierDecimal": "4"},
+        {
+            "filterType": "PERCENT_PRICE",
+            "multiplierDown": text(down, 4),
+            "multiplierUp": text(up, 4),
+            "multiplierDecimal": "4",
+        },
     ]
     status = "TRADING" if instrument.status is InstrumentStatus.TRADING else "SETTLING"
     digits = max(0, -int(tick.normalize().as_tuple().exponent))
     lot_digits = max(0, -int(instrument.lot.normalize().as_tuple().exponent))
     return {
         "symbol": instrument.symbol, "pair": instrument.symbol, "contractType": "PERPETUAL",
-        "deliveryDate": instrument.delisting_ms or 4_133_404_800_000, "onboardDate": instrument.listed_ms or 1_569_398_400_000,
-        "status": status, "maintMarginPercent": "2.5000", "requiredMarginPercent": "5.0000", "baseAsset": str(instrument.base),
-        "quoteAsset": str(instrument.quote), "marginAsset": "USDT", "pricePrecision": digits, "quantityPrecision": lot_digits,
+        "deliveryDate": instrument.delisting_ms or 4_133_404_800_000,
+        "onboardDate": instrument.listed_ms or 1_569_398_400_000,
+        "status": status, "maintMarginPercent": "2.5000", "requiredMarginPercent": "5.0000",
+        "baseAsset": str(instrument.base),
+        "quoteAsset": str(instrument.quote), "marginAsset": "USDT", "pricePrecision": digits,
+        "quantityPrecision": lot_digits,
         "baseAssetPrecision": 8, "quotePrecision": 8, "underlyingType": "COIN", "underlyingSubType": ["PoW"],
-        "triggerProtect": "0.0500", "liquidationFee": "0.012500", "marketTakeBound": "0.05", "maxMoveOrderLimit": 10_000,
+        "triggerProtect": "0.0500", "liquidationFee": "0.012500", "marketTakeBound": "0.05",
+        "maxMoveOrderLimit": 10_000,
         "filters": filters, "orderTypes": ["LIMIT", "MARKET"], "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
         "permissionSets": ["GRID", "COPY"],
     }  # fmt: skip

@@ -7,15 +7,19 @@ Units: `now_ns` UTC nanoseconds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
+from arb.venues.simulated.auth_binance import BinanceFault
 from arb.venues.simulated.desk import Desk
-from arb.venues.simulated.dialect import Closing, Out
+from arb.venues.simulated.dialect import Answer, Closing, Out
 from arb.venues.simulated.facts import BalanceChanged, Executed, Fact, OrderChanged, PositionChanged
 from arb.venues.simulated.quota import SECOND_NS
 
+NO_KEY = BinanceFault(400, -1125, "This listenKey does not exist.")
 LIFE_NS = 3_600 * SECOND_NS
 REASONS = {"order": "ORDER", "funding": "FUNDING_FEE", "transfer": "DEPOSIT", "adl": "ORDER", "liquidation": "ORDER"}
 
@@ -71,11 +75,19 @@ class UserSession:
 
     def receive(self, text: str, now_ns: int) -> None:
         """Requests are no longer understood here; a client that sends any is told so."""
-        self.out.append(binance.ENCODER.encode({"error": {"code": 2, "msg": f"Invalid request at {now_ns // 1_000_000}: {text[:40]}"}}).decode())
+        self.out.append(
+            binance.ENCODER.encode(
+                {"error": {"code": 2, "msg": f"Invalid request at {now_ns // 1_000_000}: {text[:40]}"}}
+            ).decode()
+        )
 
     def publish(self, facts: tuple[Fact, ...]) -> None:
-        """Events of the account; what one moment changed on it comes as one ACCOUNT_UPDATE before the orders' events."""
-        own = [one for one in facts if isinstance(one, BalanceChanged | PositionChanged) and one.account == self.desk.account]
+        """Events of the account; what one moment changed on it is one ACCOUNT_UPDATE after the orders' events."""
+        own = [
+            one
+            for one in facts
+            if isinstance(one, BalanceChanged | PositionChanged) and one.account == self.desk.account
+        ]
         for fact in facts:
             if isinstance(fact, OrderChanged | Executed) and fact.view.account == self.desk.account:
                 self._send("ORDER_TRADE_UPDATE", rows.order_event(fact))
@@ -104,3 +116,29 @@ class UserSession:
     def _send(self, name: str, body: binance.Row) -> None:
         if not self.events or name in self.events:
             self.out.append(binance.ENCODER.encode(body).decode())
+
+
+# --- listen key -----------------------------------------------------------------------------------
+
+
+def start_key(key: ListenKey, now_ns: int) -> Answer | BinanceFault:
+    """POST listenKey"""
+    return binance.answer({"listenKey": key.start(now_ns)})
+
+
+def extend_key(key: ListenKey, now_ns: int) -> Answer | BinanceFault:
+    """PUT listenKey"""
+    return binance.answer({"listenKey": key.key}) if key.extend(now_ns) else NO_KEY
+
+
+def end_key(key: ListenKey, _now_ns: int) -> Answer | BinanceFault:
+    """DELETE listenKey"""
+    key.end()
+    return binance.answer({})
+
+
+KEYED: dict[tuple[str, str], Callable[[ListenKey, int], Answer | BinanceFault]] = {
+    ("POST", "/fapi/v1/listenKey"): start_key,
+    ("PUT", "/fapi/v1/listenKey"): extend_key,
+    ("DELETE", "/fapi/v1/listenKey"): end_key,
+}

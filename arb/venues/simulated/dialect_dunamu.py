@@ -24,13 +24,16 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
 CASH_SPREAD = Decimal("0.0175")
 
 
+RULES = StreamRules(ping_every_s=None, pong_within_s=60.0, idle_close_s=60.0)
+
+
 @attrs.define(eq=False)
 class DunamuDialect:
     """One simulated bank rate."""
 
     rate: Callable[[], Decimal]
     weather: Weather
-    rules: StreamRules = StreamRules(ping_every_s=None, pong_within_s=60.0, idle_close_s=60.0)
+    rules: StreamRules = RULES
 
     @property
     def venue(self) -> str:
@@ -53,10 +56,12 @@ class DunamuDialect:
         moment = datetime.fromtimestamp(now_ns // 1_000_000_000, KST)
         cash = (base * CASH_SPREAD).quantize(Decimal("0.01"))
         return {
-            "code": "FRX.KRWUSD", "currencyCode": "USD", "currencyName": "달러", "country": "미국", "name": "미국 (KRW/USD)",
+            "code": "FRX.KRWUSD", "currencyCode": "USD", "currencyName": "달러", "country": "미국",
+            "name": "미국 (KRW/USD)",
             "date": moment.strftime("%Y-%m-%d"), "time": moment.strftime("%H:%M:%S"), "recurrenceCount": 1,
             "basePrice": base, "openingPrice": base, "highPrice": base, "lowPrice": base, "change": "EVEN",
-            "changePrice": 0, "cashBuyingPrice": base + cash, "cashSellingPrice": base - cash, "ttBuyingPrice": base - cash,
+            "changePrice": 0, "cashBuyingPrice": base + cash, "cashSellingPrice": base - cash,
+            "ttBuyingPrice": base - cash,
             "ttSellingPrice": base + cash, "currencyUnit": 1, "provider": "하나은행", "timestamp": now_ns // 1_000_000,
             "changeRate": 0, "signedChangePrice": 0, "signedChangeRate": 0,
         }  # fmt: skip

@@ -27,9 +27,24 @@ from arb.venues.simulated.quota import SECOND_NS, Offences, Quota
 from arb.venues.simulated.tape import Tape, open_tapes
 from arb.venues.simulated.weather import Weather
 
-PUBLIC_GROUPS = {"market": "market", "ticker": "ticker", "orderbook": "orderbook", "trades": "trade", "candles": "candle"}
-LIMITS = {"default": (30, 1), "order": (12, 1), "order-test": (8, 1), "order-cancel-all": (1, 2), "websocket-connect": (5, 1)}
+PUBLIC_GROUPS = {
+    "market": "market",
+    "ticker": "ticker",
+    "orderbook": "orderbook",
+    "trades": "trade",
+    "candles": "candle",
+}
+LIMITS = {
+    "default": (30, 1),
+    "order": (12, 1),
+    "order-test": (8, 1),
+    "order-cancel-all": (1, 2),
+    "websocket-connect": (5, 1),
+}
 CANDLE_S = {"seconds": 1, "days": 86_400, "weeks": 604_800, "months": 2_592_000, "years": 31_536_000}
+
+
+RULES = StreamRules(ping_every_s=None, pong_within_s=60.0, idle_close_s=120.0)
 
 
 @attrs.define(eq=False)
@@ -43,7 +58,7 @@ class UpbitDialect:
     quotas: dict[str, Quota] = attrs.field(init=False)
     offences: Offences = attrs.field(factory=lambda: Offences(60, 10))
     sessions: list[UpbitSession] = attrs.field(factory=list)
-    rules: StreamRules = StreamRules(ping_every_s=None, pong_within_s=60.0, idle_close_s=120.0)
+    rules: StreamRules = RULES
 
     def __attrs_post_init__(self) -> None:
         """Open tapes and budgets."""
@@ -67,7 +82,11 @@ class UpbitDialect:
             return self._bad_weather(ask, now_ns)
         parts = ask.path.split("/")
         group = PUBLIC_GROUPS.get(parts[2] if len(parts) > 2 else "")
-        found = self._private(ask, now_ns) if group is None else self._counted(group, now_ns, True, lambda: self._public(ask, now_ns))
+        found = (
+            self._private(ask, now_ns)
+            if group is None
+            else self._counted(group, now_ns, True, lambda: self._public(ask, now_ns))
+        )
         return self.weather.delayed(found, now_ns, ask.path)
 
     def _bad_weather(self, ask: Ask, now_ns: int) -> Answer:
@@ -75,10 +94,16 @@ class UpbitDialect:
         if status == 429:
             return fault_answer(UpbitFault(429, "too_many_requests", "요청 수 제한을 초과했습니다."))
         if status == 418:
-            return fault_answer(UpbitFault(418, "too_many_requests", f"{self.weather.left_s(FaultKind.BAN, now_ns)}초 동안 차단되었습니다."))
+            return fault_answer(
+                UpbitFault(
+                    418, "too_many_requests", f"{self.weather.left_s(FaultKind.BAN, now_ns)}초 동안 차단되었습니다."
+                )
+            )
         return Answer(status=status or 503, body=b"<html><body>Service Temporarily Unavailable</body></html>")
 
-    def _counted(self, group: str, now_ns: int, is_public: bool, answer: Callable[[], Answer | Later]) -> Answer | Later:
+    def _counted(
+        self, group: str, now_ns: int, is_public: bool, answer: Callable[[], Answer | Later]
+    ) -> Answer | Later:
         banned_s = self.offences.ban_left_s(now_ns)
         if banned_s:
             return fault_answer(UpbitFault(418, "too_many_requests", f"{banned_s}초 동안 차단되었습니다."))
@@ -105,10 +130,18 @@ class UpbitDialect:
         match ask.path.split("/")[2:]:
             case ["market", "all"]:
                 details = first(sent, "is_details") or first(sent, "isDetails")
-                return body_answer([public.market_row(tape, with_details=details == "true") for tape in self.tapes.values()])
+                return body_answer(
+                    [public.market_row(tape, with_details=details == "true") for tape in self.tapes.values()]
+                )
             case ["ticker", "all"]:
                 quotes = many(sent, "quote_currencies")
-                return body_answer([public.ticker_row(tape) for tape in self.tapes.values() if not quotes or tape.instrument.quote in quotes])
+                return body_answer(
+                    [
+                        public.ticker_row(tape)
+                        for tape in self.tapes.values()
+                        if not quotes or tape.instrument.quote in quotes
+                    ]
+                )
             case ["ticker"]:
                 return self._rows(many(sent, "markets"), public.ticker_row)
             case ["orderbook"]:
@@ -116,7 +149,10 @@ class UpbitDialect:
             case ["orderbook", "instruments"]:
                 return self._rows(many(sent, "markets"), public.instrument_row)
             case ["orderbook", "supported_levels"]:
-                return self._rows(many(sent, "markets"), lambda tape: {"market": tape.instrument.symbol, "supported_levels": public.supported_levels(tape)})
+                return self._rows(
+                    many(sent, "markets"),
+                    lambda tape: {"market": tape.instrument.symbol, "supported_levels": public.supported_levels(tape)},
+                )
             case ["trades", "ticks"]:
                 return self._trades(first(sent, "market"), first(sent, "count"))
             case ["candles", kind, *unit]:

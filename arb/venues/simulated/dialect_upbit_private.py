@@ -24,14 +24,19 @@ from arb.venues.simulated.facts import (
     NewOrder,
     OrderChanged,
     OrderView,
-    Refused,
     RefusalReason,
+    Refused,
     SelfTrade,
 )
 
 LOT = Decimal("0.00000001")
 MAX_KRW = Decimal(1_000_000_000)
-TYPE_NAMES = {OrderType.LIMIT: "limit", OrderType.MARKET: "market", OrderType.MARKET_BY_QUOTE: "price", OrderType.BEST: "best"}
+TYPE_NAMES = {
+    OrderType.LIMIT: "limit",
+    OrderType.MARKET: "market",
+    OrderType.MARKET_BY_QUOTE: "price",
+    OrderType.BEST: "best",
+}
 SMP = {
     "cancel_maker": SelfTrade.CANCEL_MAKER,
     "cancel_taker": SelfTrade.CANCEL_TAKER,
@@ -71,14 +76,18 @@ def order_id_of(uuid: str) -> int | None:
         return None
 
 
-# --- orders in -----------------------------------------------------------------------------------------------------------
+# --- orders in ------------------------------------------------------------------------------------
 
 
 def parse_order(fields: Mapping[str, object], known: Mapping[str, Instrument]) -> NewOrder | UpbitFault:
     """Read the body of POST /v1/orders."""
     instrument = known.get(str(fields.get("market", "")))
     if instrument is None:
-        return UpbitFault(404 if fields.get("market") else 400, "notfoundmarket" if fields.get("market") else "validation_error", "마켓을 찾을 수 없습니다.")
+        return UpbitFault(
+            404 if fields.get("market") else 400,
+            "notfoundmarket" if fields.get("market") else "validation_error",
+            "마켓을 찾을 수 없습니다.",
+        )
     side = {"bid": Side.BUY, "ask": Side.SELL}.get(str(fields.get("side")))
     kind = str(fields.get("ord_type"))
     if side is None or kind not in TYPE_NAMES.values():
@@ -113,7 +122,11 @@ def _terms(fields: Mapping[str, object], kind: str) -> tuple[TimeInForce, SelfTr
     if smp and smp not in SMP:
         return UpbitFault(400, "validation_error", "smp_type이 올바르지 않습니다.")
     if tif is TimeInForce.POST_ONLY:
-        return UpbitFault(400, "invalid_post_only", "post_only와 smp_type은 함께 쓸 수 없습니다.") if smp else (tif, SelfTrade.NONE)
+        return (
+            UpbitFault(400, "invalid_post_only", "post_only와 smp_type은 함께 쓸 수 없습니다.")
+            if smp
+            else (tif, SelfTrade.NONE)
+        )
     return tif, SMP.get(smp, SelfTrade.CANCEL_MAKER)
 
 
@@ -159,19 +172,29 @@ def fault_of(refused: Refused, side: Side, quote: str) -> UpbitFault:
     names: dict[RefusalReason, tuple[int, str, str]] = {
         RefusalReason.UNKNOWN_INSTRUMENT: (404, "notfoundmarket", "마켓을 찾을 수 없습니다."),
         RefusalReason.NOT_TRADING: (403, "market_offline", "점검 중인 마켓입니다."),
-        RefusalReason.OFF_TICK: (400, f"invalid_price_{word}", "주문가격 단위를 잘못 입력하셨습니다. 확인 후 시도해주세요."),
+        RefusalReason.OFF_TICK: (
+            400,
+            f"invalid_price_{word}",
+            "주문가격 단위를 잘못 입력하셨습니다. 확인 후 시도해주세요.",
+        ),
         RefusalReason.NOTIONAL_TOO_SMALL: (400, f"under_min_total_{word}", "최소주문금액 이상으로 주문해주세요."),
         RefusalReason.NOTIONAL_TOO_LARGE: (400, f"over_krw_funds_{word}", "최대주문금액 이하로 주문해주세요."),
         RefusalReason.DUPLICATE_CLIENT_ID: (400, "duplicated_identifier", "이미 사용된 identifier입니다."),
-        RefusalReason.INSUFFICIENT_BALANCE: (400, f"insufficient_funds_{word}", f"주문 가능한 금액({quote})이 부족합니다."),
+        RefusalReason.INSUFFICIENT_BALANCE: (
+            400,
+            f"insufficient_funds_{word}",
+            f"주문 가능한 금액({quote})이 부족합니다.",
+        ),
         RefusalReason.UNKNOWN_ORDER: (404, "order_not_found", "주문을 찾지 못했습니다."),
         RefusalReason.ALREADY_ENDED: (404, "order_not_found", "이미 체결되었거나 취소된 주문입니다."),
     }
-    status, name, message = names.get(refused.reason, (400, f"create_{word}_error", f"주문 생성에 실패했습니다. {refused.detail}".rstrip()))
+    status, name, message = names.get(
+        refused.reason, (400, f"create_{word}_error", f"주문 생성에 실패했습니다. {refused.detail}".rstrip())
+    )
     return UpbitFault(status, name, message)
 
 
-# --- orders out ----------------------------------------------------------------------------------------------------------
+# --- orders out -----------------------------------------------------------------------------------
 
 
 def state_name(view: OrderView) -> str:
@@ -212,7 +235,9 @@ def order_row(view: OrderView) -> Row:
         "paid_fee": _plain(paid),
         "locked": _plain(view.locked),
         "trades_count": len(view.trade_ids),
-        "time_in_force": TIF_NAMES.get(order.time_in_force) if order.order_type in (OrderType.LIMIT, OrderType.BEST) else None,
+        "time_in_force": TIF_NAMES.get(order.time_in_force)
+        if order.order_type in (OrderType.LIMIT, OrderType.BEST)
+        else None,
         "identifier": order.client_order_id or None,
         "smp_type": SMP_NAMES[order.self_trade],
         "prevented_volume": _plain(view.prevented_qty),
@@ -270,7 +295,9 @@ def order_frame(fact: OrderChanged | Executed) -> Row:
         "paid_fee": paid,
         "locked": view.locked,
         "executed_funds": view.filled_quote,
-        "time_in_force": TIF_NAMES.get(order.time_in_force) if order.order_type in (OrderType.LIMIT, OrderType.BEST) else None,
+        "time_in_force": TIF_NAMES.get(order.time_in_force)
+        if order.order_type in (OrderType.LIMIT, OrderType.BEST)
+        else None,
         "trade_fee": execution.fee.amount if execution else None,
         "is_maker": (execution.liquidity is Liquidity.MAKER) if execution else None,
         "identifier": order.client_order_id or None,
@@ -286,7 +313,9 @@ def order_frame(fact: OrderChanged | Executed) -> Row:
 
 def asset_frame(fact: BalanceChanged) -> Row:
     """A myAsset payload: the assets that changed."""
-    assets: list[Row] = [{"currency": str(one.asset), "balance": one.free, "locked": one.locked} for one in fact.balances]
+    assets: list[Row] = [
+        {"currency": str(one.asset), "balance": one.free, "locked": one.locked} for one in fact.balances
+    ]
     return {
         "type": "myAsset",
         "asset_uuid": f"a55e0000-0000-4000-8000-{fact.id:012x}",

@@ -192,7 +192,15 @@ def trade_frame(tape: Tape, trade: PublicTrade, stream: str) -> Row:
 def trade_row(tape: Tape, trade: PublicTrade) -> Row:
     """One row of GET /v1/trades/ticks."""
     frame = trade_frame(tape, trade, "SNAPSHOT")
-    names = ("timestamp", "trade_price", "trade_volume", "prev_closing_price", "change_price", "ask_bid", "sequential_id")
+    names = (
+        "timestamp",
+        "trade_price",
+        "trade_volume",
+        "prev_closing_price",
+        "change_price",
+        "ask_bid",
+        "sequential_id",
+    )
     dates = {"trade_date_utc": frame["trade_date"], "trade_time_utc": frame["trade_time"]}
     return {"market": tape.instrument.symbol, **dates, **{name: frame[name] for name in names}}
 
@@ -227,7 +235,10 @@ def market_row(tape: Tape, *, with_details: bool) -> Row:
             "CONCENTRATION_OF_SMALL_ACCOUNTS": "small_accounts",
         }  # fmt: skip
         held = {one.value for one in tape.instrument.cautions}
-        row["market_event"] = {"warning": "warning" in held, "caution": {name: ours in held for name, ours in cautions.items()}}
+        row["market_event"] = {
+            "warning": "warning" in held,
+            "caution": {name: ours in held for name, ours in cautions.items()},
+        }
     return row
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from urllib.parse import parse_qsl
 
 from arb.domain.instrument import InstrumentStatus
@@ -19,7 +18,7 @@ from arb.venues.simulated.auth_upbit import json_fields
 from arb.venues.simulated.desk import Desk, Pending
 from arb.venues.simulated.dialect import Answer, Ask, Later
 from arb.venues.simulated.dialect_upbit_public import ENCODER, KST, Row
-from arb.venues.simulated.facts import ZERO, NewOrder, OrderView, Refused, RefusalReason
+from arb.venues.simulated.facts import ZERO, NewOrder, OrderView, Refused
 from arb.venues.simulated.models import FaultKind
 
 Sent = Mapping[str, list[str]]
@@ -55,7 +54,7 @@ def many(sent: Sent, name: str) -> list[str]:
     return [one for value in sent.get(name, ()) for one in value.split(",") if one]
 
 
-# --- reads ---------------------------------------------------------------------------------------------------------------
+# --- reads ----------------------------------------------------------------------------------------
 
 
 def accounts(desk: Desk, _ask: Ask, _now_ns: int) -> Answer:
@@ -180,13 +179,17 @@ def api_keys(desk: Desk, _ask: Ask, now_ns: int) -> Answer:
     return body_answer([{"access_key": desk.key, "expire_at": expires}])
 
 
-# --- orders --------------------------------------------------------------------------------------------------------------
+# --- orders ---------------------------------------------------------------------------------------
 
 
 def place(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     """POST /v1/orders"""
     parsed = private.parse_order(json_fields(ask.body) or {}, desk.instruments)
-    return fault_answer(parsed) if isinstance(parsed, private.UpbitFault) else _placing(desk, parsed, now_ns, lambda view: private.order_row(view))
+    return (
+        fault_answer(parsed)
+        if isinstance(parsed, private.UpbitFault)
+        else _placing(desk, parsed, now_ns, lambda view: private.order_row(view))
+    )
 
 
 def _placing(desk: Desk, new: NewOrder, now_ns: int, row: Callable[[OrderView], Row]) -> Later:
@@ -242,7 +245,10 @@ def _cancelling(desk: Desk, view: OrderView, now_ns: int, done: Callable[[], Ans
 def cancel_by_ids(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     """DELETE /v1/orders/uuids"""
     sent = query_of(ask)
-    if bool(sent.get("uuids")) == bool(sent.get("identifiers")) or len(many(sent, "uuids") + many(sent, "identifiers")) > 20:
+    if (
+        bool(sent.get("uuids")) == bool(sent.get("identifiers"))
+        or len(many(sent, "uuids") + many(sent, "identifiers")) > 20
+    ):
         return fault_answer(INVALID)
     return _cancel_many(desk, _by_ids(desk, sent), now_ns)
 
@@ -280,7 +286,12 @@ def _cancel_many(desk: Desk, views: list[OrderView], now_ns: int) -> Answer | La
             row = private.order_row(view)
             brief: Row = {name: row[name] for name in ("uuid", "market", "identifier") if name in row}
             parts[isinstance(pending.outcome(), OrderView)].append(brief)
-        return body_answer({name: {"count": len(parts[good]), "orders": parts[good]} for name, good in (("success", True), ("failed", False))})
+        return body_answer(
+            {
+                name: {"count": len(parts[good]), "orders": parts[good]}
+                for name, good in (("success", True), ("failed", False))
+            }
+        )
 
     return Later(max(pending.ready_ns for _, pending in pendings), resolve)
 
@@ -288,7 +299,10 @@ def _cancel_many(desk: Desk, views: list[OrderView], now_ns: int) -> Answer | La
 def cancel_and_new(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     """POST /v1/orders/cancel_and_new: the new order has the side and market of the old one."""
     fields = json_fields(ask.body) or {}
-    sent = {"uuid": [str(fields.get("prev_order_uuid") or "")], "identifier": [str(fields.get("prev_order_identifier") or "")]}
+    sent = {
+        "uuid": [str(fields.get("prev_order_uuid") or "")],
+        "identifier": [str(fields.get("prev_order_identifier") or "")],
+    }
     view = _selected(desk, sent)
     if view is None or view.state is not OrderState.OPEN:
         return fault_answer(NOT_FOUND)
@@ -296,7 +310,9 @@ def cancel_and_new(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     if wanted.get("volume") == "remain_only":
         wanted["volume"] = f"{view.remaining_qty or ZERO:f}"
     side = "bid" if view.order.side is Side.BUY else "ask"
-    parsed = private.parse_order({**wanted, "market": view.order.instrument.partition(":")[2], "side": side}, desk.instruments)
+    parsed = private.parse_order(
+        {**wanted, "market": view.order.instrument.partition(":")[2], "side": side}, desk.instruments
+    )
     if isinstance(parsed, private.UpbitFault):
         return fault_answer(parsed)
     cancelled = desk.cancel(view.order_id, now_ns)

@@ -86,7 +86,11 @@ class UpbitSession:
         wanted = PUBLIC_TYPES if self.account is None else PRIVATE_TYPES
         if any(one.type not in wanted for one in wishes):
             known = any(one.type in PRIVATE_TYPES for one in wishes)
-            self._fail(BadRequest("INVALID_AUTH", "인증 정보가 올바르지 않습니다.") if known else BadRequest("WRONG_FORMAT", "지원하지 않는 타입입니다."))
+            self._fail(
+                BadRequest("INVALID_AUTH", "인증 정보가 올바르지 않습니다.")
+                if known
+                else BadRequest("WRONG_FORMAT", "지원하지 않는 타입입니다.")
+            )
             return
         self.wishes = wishes
         for wish in wishes:
@@ -113,7 +117,9 @@ class UpbitSession:
         self.out.append(public.ENCODER.encode({"error": {"name": fault.name, "message": fault.message}}))
 
     def _list(self, ticket: str) -> None:
-        rows: list[public.Row] = [{"type": one.type, "codes": list(one.codes), "level": one.level} for one in self.wishes]
+        rows: list[public.Row] = [
+            {"type": one.type, "codes": list(one.codes), "level": one.level} for one in self.wishes
+        ]
         body: public.Row = {"method": "LIST_SUBSCRIPTIONS", "result": rows, "ticket": ticket}
         self.out.append(public.ENCODER.encode(body))
 
@@ -140,7 +146,11 @@ class UpbitSession:
                 if code in wish.codes:
                     tape = self.tapes[code]
                     is_trade = wish.type == "trade"
-                    self._send(public.trade_frame(tape, fact, "REALTIME") if is_trade else public.ticker_frame(tape, "REALTIME"))
+                    self._send(
+                        public.trade_frame(tape, fact, "REALTIME")
+                        if is_trade
+                        else public.ticker_frame(tape, "REALTIME")
+                    )
             case OrderChanged() | Executed() if wish.type == "myOrder" and fact.view.account == self.account:
                 code = symbol_of(fact.view.order.instrument)
                 if not wish.codes or code in wish.codes:

@@ -16,7 +16,9 @@ Row = dict[str, object]
 def ledger_of(desk: Desk) -> Row:
     """Everything the account has and did."""
     account = desk.exchange.accounts[desk.account]
-    refusals = {reason.value: count for reason, count in sorted(account.refusals.items(), key=lambda item: item[0].value)}
+    refusals = {
+        reason.value: count for reason, count in sorted(account.refusals.items(), key=lambda item: item[0].value)
+    }
     body: Row = {
         "balances": {str(one.asset): {"free": f"{one.free:f}", "locked": f"{one.locked:f}"} for one in desk.balances()},
         "deposits": {str(asset): f"{amount:f}" for asset, amount in sorted(account.deposits.items())},
@@ -27,7 +29,8 @@ def ledger_of(desk: Desk) -> Row:
         ],
         "orders": [_order(one) for one in desk.orders()],
         "fills": [_fill(one) for one in desk.fills()],
-        "funding": [{"symbol": one.instrument.partition(":")[2], "amount": f"{one.amount:f}", "at_ns": one.at_ns} for one in desk.incomes()],
+        "funding": [{"symbol": one.instrument.partition(":")[2], "amount": f"{one.amount:f}",
+        "at_ns": one.at_ns} for one in desk.incomes()],
         "rejected": sum(account.refusals.values()),
         "rejected_by_reason": refusals,
         "duplicated_ids": account.refusals.get(RefusalReason.DUPLICATE_CLIENT_ID, 0),

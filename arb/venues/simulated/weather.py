@@ -31,7 +31,9 @@ class Weather:
 
     def is_on(self, kind: FaultKind, now_ns: int, target: str | None = None) -> bool:
         """Whether `kind` is on now, for a symbol or path."""
-        return any(self._lasts(one, now_ns) and one.target in (None, target) for one in self.scripts if one.kind is kind)
+        return any(
+            self._lasts(one, now_ns) and one.target in (None, target) for one in self.scripts if one.kind is kind
+        )
 
     def left_s(self, kind: FaultKind, now_ns: int) -> int:
         """Whole seconds that `kind` still lasts; 0: it is off."""
@@ -71,7 +73,9 @@ class Weather:
     def loses(self, symbol: str, now_ns: int) -> bool:
         """Whether the next depth update of a symbol is lost on the way; true once per script and symbol."""
         for index, one in enumerate(self.scripts):
-            is_gap = one.kind is FaultKind.SEQUENCE_GAP and self._begin_ns(one) <= now_ns and one.target in (None, symbol)
+            is_gap = (
+                one.kind is FaultKind.SEQUENCE_GAP and self._begin_ns(one) <= now_ns and one.target in (None, symbol)
+            )
             if is_gap and (index, symbol) not in self.gaps_done:
                 self.gaps_done.add((index, symbol))
                 return True
@@ -86,12 +90,18 @@ class Weather:
 
     def frozen_until_ns(self, now_ns: int) -> int | None:
         """While half-open: until when."""
-        ends = [self._end_ns(one) for one in self.scripts if one.kind is FaultKind.HALF_OPEN and self._lasts(one, now_ns)]
+        ends = [
+            self._end_ns(one) for one in self.scripts if one.kind is FaultKind.HALF_OPEN and self._lasts(one, now_ns)
+        ]
         return max(ends) if ends else None
 
     def due_ns(self) -> int | None:
         """When the next stream break is due."""
-        waiting = [at for index, one in enumerate(self.scripts) if index not in self.breaks_done and (at := self._break_ns(one)) is not None]
+        waiting = [
+            at
+            for index, one in enumerate(self.scripts)
+            if index not in self.breaks_done and (at := self._break_ns(one)) is not None
+        ]
         return min(waiting) if waiting else None
 
     def _begin_ns(self, script: FaultScript) -> int:

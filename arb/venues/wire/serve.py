@@ -11,7 +11,8 @@ import email.utils
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import attrs
 import h11
@@ -21,7 +22,7 @@ from wsproto import events as ws_events
 from wsproto.utilities import RemoteProtocolError
 
 from arb.ports import Clock
-from arb.venues.simulated.dialect import Answer, Ask, Closing, Dialect, Later, Out, Session
+from arb.venues.simulated.dialect import Answer, Ask, Closing, Dialect, Out, Session
 from arb.venues.wire.memory import MemoryStream
 
 MAX_BODY_BYTES = 1_048_576
@@ -31,7 +32,8 @@ CLOSE_LIMIT_S = 1.0
 KEEP_ALIVE_S = 120.0
 REASONS = {200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
            408: "Request Timeout", 409: "Conflict", 418: "I'm a teapot", 429: "Too Many Requests",
-           500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}  # fmt: skip
+           500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
+           504: "Gateway Timeout"}  # fmt: skip
 
 
 @attrs.define(eq=False)
@@ -90,7 +92,7 @@ async def reset(stream: trio.abc.Stream) -> None:
     await trio.aclose_forcefully(stream)
 
 
-# --- HTTP ----------------------------------------------------------------------------------------------------------------
+# --- HTTP -----------------------------------------------------------------------------------------
 
 
 async def _serve_http(front: VenueFront, stream: trio.abc.Stream) -> None:
@@ -134,9 +136,7 @@ async def _next_request(connection: h11.Connection, stream: trio.abc.Stream) -> 
             body += event.data
             if len(body) > MAX_BODY_BYTES:
                 return None, b""
-        elif isinstance(event, h11.EndOfMessage):
-            return request, bytes(body)
-        elif event is h11.PAUSED and request is not None:  # an upgrade: the rest is no HTTP
+        elif isinstance(event, h11.EndOfMessage) or (event is h11.PAUSED and request is not None):
             return request, bytes(body)
         else:
             return None, b""
@@ -169,7 +169,11 @@ def _encode_answer(connection: h11.Connection, clock: Clock, answer: Answer) -> 
     headers = [("Date", date), ("Content-Type", "application/json;charset=utf-8"), *answer.headers]
     headers.append(("Content-Length", str(len(answer.body))))
     response = h11.Response(status_code=answer.status, headers=headers, reason=REASONS.get(answer.status, ""))
-    parts = [connection.send(response), connection.send(h11.Data(data=answer.body)), connection.send(h11.EndOfMessage())]
+    parts = [
+        connection.send(response),
+        connection.send(h11.Data(data=answer.body)),
+        connection.send(h11.EndOfMessage()),
+    ]
     return b"".join(part for part in parts if part)
 
 
@@ -188,7 +192,7 @@ async def _drain(stream: trio.abc.Stream) -> None:
         pass
 
 
-# --- WebSocket -----------------------------------------------------------------------------------------------------------
+# --- WebSocket ------------------------------------------------------------------------------------
 
 
 @attrs.define(eq=False)
@@ -225,7 +229,9 @@ async def _upgrade(front: VenueFront, stream: trio.abc.Stream, ask: Ask, request
         return
     session = front.dialect.open(ask, front.clock.wall_ns())
     if isinstance(session, Answer):
-        refusal = ws_events.RejectConnection(status_code=session.status, headers=[(b"content-length", b"%d" % len(session.body))], has_body=True)
+        refusal = ws_events.RejectConnection(
+            status_code=session.status, headers=[(b"content-length", b"%d" % len(session.body))], has_body=True
+        )
         await stream.send_all(ws.send(refusal) + ws.send(ws_events.RejectData(data=session.body)))
         return
     front.on_activity()
@@ -252,12 +258,10 @@ async def _run_stream(front: VenueFront, stream: trio.abc.Stream, ws: WSConnecti
         front.streams.discard(opened)
 
 
-async def _end_with(scope: trio.CancelScope, part: Callable[[StreamTask], object], task: StreamTask) -> None:
+async def _end_with(scope: trio.CancelScope, part: Callable[[StreamTask], Awaitable[None]], task: StreamTask) -> None:
     """Run one part of a connection; however it ends, the connection ends."""
-    try:
-        await part(task)  # type: ignore[misc]  # the three parts below are coroutine functions
-    except (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+        await part(task)
     scope.cancel(reason="the connection is over")
 
 

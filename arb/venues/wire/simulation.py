@@ -199,7 +199,9 @@ async def serve_simulation(
     async with trio.open_nursery() as nursery:
         served: dict[str, ServedVenue] = {}
         for venue, front in simulation.fronts.items():
-            port = await nursery.start(partial(_serve_sockets, front, params.host, params.ports.get(venue, 0), params.tls))
+            port = await nursery.start(
+                partial(_serve_sockets, front, params.host, params.ports.get(venue, 0), params.tls)
+            )
             served[venue] = _served(venue, f"{params.host}:{port}", params.world.seed, is_tls=params.tls is not None)
         nursery.start_soon(run_world, simulation)
         task_status.started(served)
@@ -217,7 +219,15 @@ async def serve_in_memory(
     for venue, front in simulation.fronts.items():
         network.listen(f"{venue}.sim", 80, partial(serve_venue, front))
     try:
-        task_status.started((simulation, {venue: _served(venue, f"{venue}.sim:80", params.world.seed, is_tls=False) for venue in simulation.fronts}))
+        task_status.started(
+            (
+                simulation,
+                {
+                    venue: _served(venue, f"{venue}.sim:80", params.world.seed, is_tls=False)
+                    for venue in simulation.fronts
+                },
+            )
+        )
         await run_world(simulation)
     finally:
         for venue in simulation.fronts:
@@ -238,7 +248,12 @@ def _served(venue: str, address: str, seed: int, *, is_tls: bool) -> ServedVenue
 
 
 async def _serve_sockets(
-    front: VenueFront, host: str, port: int, tls: ssl.SSLContext | None, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+    front: VenueFront,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    *,
+    task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     plain = await trio.open_tcp_listeners(port, host=host)
     bound = int(plain[0].socket.getsockname()[1])

@@ -84,11 +84,14 @@ def test_a_rest_book_and_the_status_reads_are_understood(venue: str) -> None:
     assert market is not None
     instrument = floor.instruments[0]
 
-    depth = market.parse_depth(instrument.id, FeedId("x"), floor.send(market.depth_request(instrument.symbol, 5)), floor.now_ns)
+    depth = market.parse_depth(
+        instrument.id, FeedId("x"), floor.send(market.depth_request(instrument.symbol, 5)), floor.now_ns
+    )
     requests = market.status_requests((instrument.symbol,))
     status = market.parse_status((instrument.symbol,), tuple(floor.send(one) for one in requests), floor.now_ns)
 
-    assert depth.is_two_sided and not depth.is_crossed
+    assert depth.is_two_sided
+    assert not depth.is_crossed
     assert bool(status) or not requests
     time_request = market.time_request()
     if time_request is not None:
@@ -141,7 +144,11 @@ def test_an_immediate_order_fills_and_every_answer_says_so(venue: str) -> None:
     assert (update.state, update.filled_qty) == (OrderState.FILLED, Decimal("0.01"))
     assert not [one for one in private if isinstance(one, Fault)]
     trades = codec.trades(query(venue), update, floor.stamp())
-    rest = [one for one in asked if isinstance(one, Fill)] if trades is None else codec.parse_trades(query(venue), floor.send(trades), floor.now_ns)
+    rest = (
+        [one for one in asked if isinstance(one, Fill)]
+        if trades is None
+        else codec.parse_trades(query(venue), floor.send(trades), floor.now_ns)
+    )
     assert {one.trade_id for one in rest} == {one.trade_id for one in fills}
 
 
@@ -155,7 +162,9 @@ def test_a_resting_order_is_listed_and_cancelled_once(venue: str) -> None:
     new = order(venue, price=str(price), time_in_force=TimeInForce.GTC)
 
     floor.send(codec.submit(new, instrument, floor.stamp()))
-    requests = account.snapshot_requests(floor.instruments, tuple(floor.stamp() for _ in range(account.snapshot_count(floor.instruments))))
+    requests = account.snapshot_requests(
+        floor.instruments, tuple(floor.stamp() for _ in range(account.snapshot_count(floor.instruments)))
+    )
     snapshot = account.parse_snapshot(floor.instruments, tuple(floor.send(one) for one in requests), floor.now_ns)
     first = codec.parse_cancel(cancel(venue), floor.send(codec.cancel(cancel(venue), floor.stamp())), floor.now_ns)
     floor.run(0.2)
@@ -166,7 +175,11 @@ def test_a_resting_order_is_listed_and_cancelled_once(venue: str) -> None:
     assert any(isinstance(one, BalancesSeen) and one.is_full for one in snapshot)
     assert first
     assert next(one for one in after if isinstance(one, OrderUpdate)).state is OrderState.CANCELED
-    assert all(one.state in (OrderState.UNKNOWN, OrderState.NOT_FOUND, OrderState.CANCELED) for one in again if isinstance(one, OrderUpdate))
+    assert all(
+        one.state in (OrderState.UNKNOWN, OrderState.NOT_FOUND, OrderState.CANCELED)
+        for one in again
+        if isinstance(one, OrderUpdate)
+    )
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -199,7 +212,10 @@ def test_fees_and_wallets_are_read_as_the_model_has_them(venue: str) -> None:
 def test_a_perpetual_is_set_up_twice_without_a_problem_and_positions_are_read_back() -> None:
     floor = Floor("binance_usdm")
     assert floor.spec.account is not None
-    account, codec = floor.spec.account.account(floor.credentials, floor.instruments), floor.spec.account.orders(floor.credentials)
+    account, codec = (
+        floor.spec.account.account(floor.credentials, floor.instruments),
+        floor.spec.account.orders(floor.credentials),
+    )
     instrument = floor.instruments[0]
 
     for _ in range(2):
@@ -209,23 +225,30 @@ def test_a_perpetual_is_set_up_twice_without_a_problem_and_positions_are_read_ba
 
     sell = order("binance_usdm", side=Side.SELL, price=str(best(floor, Side.SELL) - 10))
     floor.send(codec.submit(sell, instrument, floor.stamp()))
-    requests = account.snapshot_requests(floor.instruments, tuple(floor.stamp() for _ in range(account.snapshot_count(floor.instruments))))
+    requests = account.snapshot_requests(
+        floor.instruments, tuple(floor.stamp() for _ in range(account.snapshot_count(floor.instruments)))
+    )
     snapshot = account.parse_snapshot(floor.instruments, tuple(floor.send(one) for one in requests), floor.now_ns)
 
     position = next(one for one in snapshot if isinstance(one, Position) and one.qty)
     assert position.qty == Decimal("-0.01")
-    assert position.liquidation_price is not None and position.liquidation_price > position.entry_price
+    assert position.liquidation_price is not None
+    assert position.liquidation_price > position.entry_price
 
 
 @pytest.mark.parametrize("venue", VENUES)
 def test_an_order_that_is_executed_and_never_answered_is_found_by_a_query(venue: str) -> None:
-    floor = Floor(venue, faults=(FaultScript(at_s=0.0, venue=venue, kind=FaultKind.TIMEOUT_THEN_ACCEPT, duration_s=5.0),))  # type: ignore[arg-type]  # VenueId
+    floor = Floor(
+        venue, faults=(FaultScript(at_s=0.0, venue=venue, kind=FaultKind.TIMEOUT_THEN_ACCEPT, duration_s=5.0),)
+    )  # type: ignore[arg-type]  # VenueId
     assert floor.spec.account is not None
     codec, instrument = floor.spec.account.orders(floor.credentials), floor.instruments[0]
     new = order(venue, price=str(best(floor, Side.BUY) + 20 * instrument.ticks.tick_at(best(floor, Side.BUY))))
     request = codec.submit(new, instrument, floor.stamp())
 
-    answer = floor.http(request.method, request.target, {name.lower(): value for name, value in request.headers}, request.body)
+    answer = floor.http(
+        request.method, request.target, {name.lower(): value for name, value in request.headers}, request.body
+    )
     asked = codec.parse_query(query(venue), floor.send(codec.query(query(venue), floor.stamp())), floor.now_ns)
 
     assert answer is None
@@ -233,7 +256,9 @@ def test_an_order_that_is_executed_and_never_answered_is_found_by_a_query(venue:
 
 
 @pytest.mark.parametrize("venue", VENUES)
-@pytest.mark.parametrize(("kind", "status"), [(FaultKind.HTTP_5XX, 503), (FaultKind.RATE_LIMIT, 429), (FaultKind.BAN, 418)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [(FaultKind.HTTP_5XX, 503), (FaultKind.RATE_LIMIT, 429), (FaultKind.BAN, 418)]
+)
 def test_bad_weather_leaves_an_order_to_its_status(venue: str, kind: FaultKind, status: int) -> None:
     floor = Floor(venue, faults=(FaultScript(at_s=0.0, venue=venue, kind=kind, duration_s=5.0),))  # type: ignore[arg-type]  # VenueId
     assert floor.spec.account is not None
@@ -268,7 +293,8 @@ def test_streams_fall_silent_close_and_are_refused_by_script(venue: str) -> None
     floor.run(0.8)
     assert [out.code for out in session.take() if not isinstance(out, str | bytes)] == [1001]
     refused = floor.open(BASES[venue] + plan.path)
-    assert isinstance(refused, Answer) and refused.status == 503
+    assert isinstance(refused, Answer)
+    assert refused.status == 503
 
 
 def test_the_name_of_the_test_order_is_a_legal_client_order_id_everywhere() -> None:

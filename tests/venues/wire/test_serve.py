@@ -7,8 +7,8 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
 
-from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Out, Session, StreamRules
 from arb.ports import Endpoint
+from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Out, Session, StreamRules
 from arb.venues.wire.memory import MemoryNetwork, memory_pair, open_memory_network
 from arb.venues.wire.serve import VenueFront, serve_venue
 
@@ -83,10 +83,16 @@ def start(network: MemoryNetwork, dialect: EchoDialect) -> VenueFront:
     return front
 
 
-async def http(connection: h11.Connection, stream: trio.abc.Stream, target: str, body: bytes = b"") -> tuple[int, bytes]:
+async def http(
+    connection: h11.Connection, stream: trio.abc.Stream, target: str, body: bytes = b""
+) -> tuple[int, bytes]:
     headers = [("Host", "venue"), ("Content-Length", str(len(body)))]
     request = h11.Request(method="POST" if body else "GET", target=target, headers=headers)
-    await stream.send_all((connection.send(request) or b"") + (connection.send(h11.Data(data=body)) or b"") + (connection.send(h11.EndOfMessage()) or b""))
+    await stream.send_all(
+        (connection.send(request) or b"")
+        + (connection.send(h11.Data(data=body)) or b"")
+        + (connection.send(h11.EndOfMessage()) or b"")
+    )
     status, got = 0, b""
     while True:
         event = connection.next_event()
@@ -160,7 +166,8 @@ async def test_a_closing_session_closes_its_connection(autojump_clock: trio.test
         with pytest.raises(ConnectionClosed):
             await ws.get_message()
         await trio.sleep(5)
-        assert not front.streams and not dialect.sessions
+        assert not front.streams
+        assert not dialect.sessions
 
 
 async def test_a_reset_session_breaks_the_stream(autojump_clock: trio.testing.MockClock) -> None:
@@ -172,7 +179,9 @@ async def test_a_reset_session_breaks_the_stream(autojump_clock: trio.testing.Mo
             await ws.get_message()
 
 
-async def test_a_client_without_pongs_is_dropped_after_the_venues_patience(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_client_without_pongs_is_dropped_after_the_venues_patience(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with open_memory_network() as network:
         front = start(network, EchoDialect(StreamRules(ping_every_s=20, pong_within_s=60, idle_close_s=None)))
         stream = await network(HOST)
@@ -187,7 +196,9 @@ async def test_a_client_without_pongs_is_dropped_after_the_venues_patience(autoj
         assert not front.streams
 
 
-async def test_a_client_that_answers_pings_stays_for_a_day_and_no_longer(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_client_that_answers_pings_stays_for_a_day_and_no_longer(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         start(network, EchoDialect(StreamRules(ping_every_s=180, pong_within_s=600, idle_close_s=None)))
         ws = await wrap_client_stream(nursery, await network(HOST), "venue", "/ws")
@@ -243,7 +254,9 @@ async def test_nothing_listens_on_an_unknown_address(autojump_clock: trio.testin
             await network(HOST)
 
 
-async def test_a_memory_stream_waits_for_its_reader_and_ends_after_what_was_sent(autojump_clock: trio.testing.MockClock) -> None:
+async def test_a_memory_stream_waits_for_its_reader_and_ends_after_what_was_sent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
     left, right = memory_pair()
     got = bytearray()
     async with trio.open_nursery() as nursery:
