@@ -120,17 +120,14 @@ class UpbitMarket:
     def parse_status(
         self, symbols: tuple[str, ...], answers: tuple[HttpResponse, ...], received_ns: int
     ) -> tuple[FundingRateSeen | FxSeen | StatusSeen, ...]:
-        """Whether each symbol is still listed."""
+        """Symbols that are no longer listed; nothing is said of the others, whose state the stream tells."""
         if not answers:
             return ()
         listed = {row.market for row in body_of("upbit", answers[0], _MARKETS)}
         return tuple(
-            StatusSeen(
-                instrument=instrument_id("upbit", symbol),
-                is_tradable=symbol in listed,
-                detail="listed" if symbol in listed else "not listed",
-            )
+            StatusSeen(instrument=instrument_id("upbit", symbol), is_tradable=False, detail="not listed")
             for symbol in symbols
+            if symbol not in listed
         )
 
     def time_request(self) -> HttpRequest | None:
