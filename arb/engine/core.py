@@ -4,7 +4,7 @@ Owns: the memory, the order of things within a step, and which pairs a market ev
 Never: waits, reads a clock, opens anything.
 Units: times monotonic _ns; the journal's sequence is the number of the step, from 1.
 
-Invariant (I1): effects are a function of the configuration, the starting memory and the events (tests/engine/test_engine.py).
+Invariant (I1): effects are a function of configuration, starting memory and events (tests/engine/test_engine.py).
 """
 
 from __future__ import annotations

@@ -132,7 +132,9 @@ def foreign_hands(turn: Turn, instrument: InstrumentId, what: str) -> None:
     lane.blocked = lane.blocked or what
     if turn.memory.causes.add(Cause.EXTERNAL_HANDS, pair.id, turn.memory.now_ns, what):
         fields: dict[str, Cell] = {"pair": pair.id, "instrument": instrument, "what": what}
-        turn.alert(f"external/{pair.id}", Severity.ERROR, "an order that is not ours touched a traded instrument", fields)
+        turn.alert(
+            f"external/{pair.id}", Severity.ERROR, "an order that is not ours touched a traded instrument", fields
+        )
 
 
 def funding_paid(turn: Turn, event: FundingPaid) -> None:
@@ -198,7 +200,9 @@ def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[
                     found.append((leg, off))
         elif own > 0 and instrument.venue in memory.ledger.holdings.balances:
             off = memory.ledger.holdings.total(instrument.venue, instrument.base) - own
-            if off < 0 and -off * decimal_of(mid_of(memory, instrument.id)) >= max(instrument.min_notional, instrument.lot):
+            if off < 0 and -off * decimal_of(mid_of(memory, instrument.id)) >= max(
+                instrument.min_notional, instrument.lot
+            ):
                 found.append((leg, off))
     return tuple(found)
 
@@ -237,5 +241,10 @@ def repair(turn: Turn, pair: Pair, why: str) -> None:
     legs.move(LegState.UNBALANCED, memory.now_ns)
     memory.incident_times = (*memory.incident_times, memory.now_ns)
     rows.incident_row(turn, legs, 0, "")
-    turn.alert(f"unbalanced/{name}", Severity.ERROR, f"a pair is unbalanced: {why}", {"pair": pair.id, "naked_qty": position.net_qty})
+    turn.alert(
+        f"unbalanced/{name}",
+        Severity.ERROR,
+        f"a pair is unbalanced: {why}",
+        {"pair": pair.id, "naked_qty": position.net_qty},
+    )
     advance(turn, legs)

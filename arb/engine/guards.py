@@ -41,7 +41,14 @@ def set_cause(causes: Causes, cause: Cause, detail: str, now_ns: int, *, is_ther
 def arming_seen(turn: Turn, event: ArmingSeen) -> None:
     """Unarmed reduces; armed ends that."""
     turn.memory.is_armed = event.is_armed
-    set_cause(turn.memory.causes, Cause.UNARMED, "", turn.memory.now_ns, is_there=not event.is_armed, text=",".join(event.missing))
+    set_cause(
+        turn.memory.causes,
+        Cause.UNARMED,
+        "",
+        turn.memory.now_ns,
+        is_there=not event.is_armed,
+        text=",".join(event.missing),
+    )
 
 
 def health_seen(turn: Turn, event: HealthSeen) -> None:
@@ -96,7 +103,9 @@ def _note_wallets(turn: Turn, pair: Pair, lane: Lane) -> None:
     if is_closed and lane.wallet_closed_ns is None:
         lane.wallet_closed_ns = memory.now_ns
         if memory.ledger.position(pair.id) is not None:
-            turn.alert(f"wallet/{pair.id}", Severity.WARNING, "a wallet closed while a position is open", {"pair": pair.id})
+            turn.alert(
+                f"wallet/{pair.id}", Severity.WARNING, "a wallet closed while a position is open", {"pair": pair.id}
+            )
     elif not is_closed and lane.wallet_closed_ns is not None:
         lane.wallet_closed_ns, lane.wallet_reopened_ns = None, memory.now_ns
 
@@ -177,9 +186,9 @@ def _is_delisting(turn: Turn, pair: Pair) -> bool:
     wall_ms = turn.wall_ns() // 1_000_000
     for instrument_id in (pair.a, pair.b):
         instrument = turn.memory.market.instruments.get(instrument_id)
-        if instrument is not None and instrument.delisting_ms is not None:
-            if instrument.delisting_ms - wall_ms < turn.config.risk.delist_exit_h * HOUR_MS:
-                return True
+        at_ms = instrument.delisting_ms if instrument is not None else None
+        if at_ms is not None and at_ms - wall_ms < turn.config.risk.delist_exit_h * HOUR_MS:
+            return True
     return False
 
 

@@ -77,7 +77,7 @@ class Memory:
     lanes: dict[PairId, Lane] = attrs.field(factory=dict)
     legs: dict[str, LegPair] = attrs.field(factory=dict)
     """Open two-leg orders by id, and the last ones that ended."""
-    run_id: RunId = RunId("")
+    run_id: RunId | None = None
     run_digest: str = ""
     seq: int = 0
     now_ns: int = 0

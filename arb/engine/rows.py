@@ -97,8 +97,12 @@ def position_row(turn: Turn, pair: Pair, position: PairPosition, closed: ClosedP
     is_long = position.direction is Direction.LONG_A
     fx_open = next((flow.fx_mid for flow in position.flows), None)
     fx_close = closed.fx_mid if closed is not None else None
-    entry_edge = _edge(entry_a, entry_b, fx_open, is_buy_a=True) if is_long else _edge(entry_b, entry_a, fx_open, is_buy_a=False)
-    exit_edge = _edge(exit_b, exit_a, fx_close, is_buy_a=False) if is_long else _edge(exit_a, exit_b, fx_close, is_buy_a=True)
+    entry_edge = (
+        _edge(entry_a, entry_b, fx_open, is_buy_a=True) if is_long else _edge(entry_b, entry_a, fx_open, is_buy_a=False)
+    )
+    exit_edge = (
+        _edge(exit_b, exit_a, fx_close, is_buy_a=False) if is_long else _edge(exit_a, exit_b, fx_close, is_buy_a=True)
+    )
     total = closed.krw.total if closed is not None else None
     row: dict[str, Cell] = {
         "symbol": symbol_of(pair.a), "direction": position.direction.value,
@@ -171,7 +175,13 @@ def fx_row(turn: Turn) -> None:
     mark = turn.memory.fx.mark()
     if mark is not None:
         now = turn.wall_ns()
-        row: dict[str, Cell] = {"fx_pair": "USDT/KRW", "bid": mark.bid, "ask": mark.ask, "source": mark.source, "time_ns": now}
+        row: dict[str, Cell] = {
+            "fx_pair": "USDT/KRW",
+            "bid": mark.bid,
+            "ask": mark.ask,
+            "source": mark.source,
+            "time_ns": now,
+        }
         turn.record(Table.FX_RATES, f"fx-{now}", 0, None, row)
 
 

@@ -126,7 +126,9 @@ def query(turn: Turn, line: OrderLine, wait_ns: int) -> None:
             not_before_ns=at_ns,
         )
     )
-    if line.queries + 1 == QUERY_BUDGET and memory.causes.add(Cause.QUERY_BUDGET, request.client_order_id, memory.now_ns):
+    if line.queries + 1 == QUERY_BUDGET and memory.causes.add(
+        Cause.QUERY_BUDGET, request.client_order_id, memory.now_ns
+    ):
         fields: dict[str, Cell] = {"client_order_id": request.client_order_id, "venue": request.venue}
         turn.alert(f"query/{request.client_order_id}", Severity.ERROR, "an order's fate cannot be learnt", fields)
         rows.trading_state_topic(turn)

@@ -139,7 +139,13 @@ def refuse(turn: Turn, pair: Pair, direction: Direction | None, reason: str, *, 
     if lane.refusal != key:
         lane.refusal = key
         side = direction.value if direction is not None else ""
-        begun: dict[str, Cell] = {"reason": reason, "pair": pair.id, "direction": side, "count_begin": 1, "is_safety": is_safety}
+        begun: dict[str, Cell] = {
+            "reason": reason,
+            "pair": pair.id,
+            "direction": side,
+            "count_begin": 1,
+            "is_safety": is_safety,
+        }
         turn.publish("refusal", begun)
 
 

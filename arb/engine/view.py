@@ -10,7 +10,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-
 from arb.domain.costs import FxRates, fx_rates, liquidation_price
 from arb.domain.fees import FeeSchedule
 from arb.domain.headroom import Headroom
@@ -32,7 +31,7 @@ ZERO: Final = Decimal(0)
 MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 3_600_000_000_000
 MAINTENANCE_RATE: Final = 0.01
-"""Maintenance margin assumed before the venue has told its own liquidation price; above the real bracket of every major."""
+"""Assumed until the venue has told its own liquidation price; above the real bracket of every major."""
 
 
 class Reserved(NamedTuple):
@@ -250,15 +249,11 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
     """The gate's view of an intent."""
     pair, market, limits = view.pair, memory.market, config.risk
     a, b = view.instrument_a, view.instrument_b
-    is_contract = b.kind is InstrumentKind.PERPETUAL
     notional_krw = intent.a.qty * intent.a.expected_price
-    needs_krw = _locked(a, intent.a.qty, intent.a.limit_price, view.fees_a.taker_rate, config)
-    needs_usdt = _locked(b, intent.b.qty, intent.b.limit_price, view.fees_b.taker_rate, config)
+    needs_krw, needs_usdt, fx_added = _needs(view, config, intent)
     statuses = (market.venues.get(a.venue), market.venues.get(b.venue))
     totals = memory.ledger.totals
     wall_ns = view.wall_ns
-    ups = [at for at in (memory.venue_up_ns.get(a.venue), memory.venue_up_ns.get(b.venue)) if at is not None]
-    paid = memory.funding_day_krw.get(pair.id, 0.0)
     return RiskView(
         now_ns=memory.now_ns,
         wall_ns=wall_ns,
@@ -278,7 +273,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
         has_wallet_reports=any(status is not None and status.wallets for status in statuses),
         wallet_reopened_ns=lane.wallet_reopened_ns,
-        reopened_ns=max(ups) if ups else None,
+        reopened_ns=_reopened_ns(memory, a, b),
         is_tradable=view.is_exit_tradable,
         blocked=lane.blocked,
         is_busy=bool(lane.legs),
@@ -289,12 +284,12 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         pair_krw=pair_krw(memory, lane, pair),
         total_krw=total_krw(memory, config),
         fx_exposure_usdt=memory.ledger.fx_exposure_usdt(config.fx.home_usdt),
-        fx_added_usdt=-intent.b.side.sign * intent.b.qty * intent.b.expected_price if is_contract else ZERO,
+        fx_added_usdt=fx_added,
         net_delta_krw=net_delta_krw(memory, config),
         free_krw=memory.ledger.holdings.free(a.venue, KRW) - reserved_on(memory, config, a.venue, a.base).quote,
         free_usdt=memory.ledger.holdings.free(b.venue, USDT) - reserved_on(memory, config, b.venue, b.base).quote,
-        needs_krw=needs_krw if intent.a.side is Side.BUY else ZERO,
-        needs_usdt=needs_usdt if intent.b.side is Side.BUY or is_contract else ZERO,
+        needs_krw=needs_krw,
+        needs_usdt=needs_usdt,
         liq_distance=liq_distance(memory, config, intent) if intent.kind is IntentKind.ENTER else float("inf"),
         open_positions=len(memory.ledger.positions),
         orders_last_minute=len(recent(memory.order_times, memory.now_ns, MINUTE_NS)),
@@ -302,8 +297,28 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         day_krw=totals.day_krw,
         drawdown_krw=totals.drawdown_krw(ZERO),
         losing_streak=totals.losing_streak,
-        funding_day_bps=-paid / float(notional_krw) * 1e4 if notional_krw else 0.0,
+        funding_day_bps=-memory.funding_day_krw.get(pair.id, 0.0) / float(notional_krw) * 1e4,
     )
+
+
+def _needs(view: PairView, config: EngineConfig, intent: Intent) -> tuple[Decimal, Decimal, Decimal]:
+    """KRW and USDT that an intent locks, and the FX exposure it adds (USDT, signed)."""
+    a, b = view.instrument_a, view.instrument_b
+    is_contract = b.kind is InstrumentKind.PERPETUAL
+    krw = _locked(a, intent.a.qty, intent.a.limit_price, view.fees_a.taker_rate, config)
+    usdt = _locked(b, intent.b.qty, intent.b.limit_price, view.fees_b.taker_rate, config)
+    fx_added = -intent.b.side.sign * intent.b.qty * intent.b.expected_price
+    return (
+        krw if intent.a.side is Side.BUY else ZERO,
+        usdt if intent.b.side is Side.BUY or is_contract else ZERO,
+        fx_added if is_contract else ZERO,
+    )
+
+
+def _reopened_ns(memory: Memory, a: Instrument, b: Instrument) -> int | None:
+    """When the later of both venues came back from maintenance."""
+    ups = [at for at in (memory.venue_up_ns.get(a.venue), memory.venue_up_ns.get(b.venue)) if at is not None]
+    return max(ups) if ups else None
 
 
 def is_dislocation_confirmed(memory: Memory, config: EngineConfig, pair: Pair, lane: Lane) -> bool:

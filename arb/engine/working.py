@@ -41,7 +41,7 @@ def work_all(turn: Turn) -> None:
 
 
 def settle_not_found(turn: Turn) -> None:
-    """"Not found" often enough for long enough is an answer."""
+    """ "Not found" often enough for long enough is an answer."""
     memory, params = turn.memory, turn.config.execution
     for line in memory.orders.working():
         if line.state is not OrderState.NOT_FOUND or line.not_found_count < params.unknown_not_found_n:
@@ -88,7 +88,7 @@ def advance(turn: Turn, legs: LegPair) -> None:
     if move.task is Task.SECOND:
         _send_second(turn, legs, pair, move.qty)
     elif move.task is Task.WORK:
-        _work(turn, legs, pair, a, b, move)
+        _work(turn, legs, pair, move)
     elif move.task is Task.FINISH:
         _finish(turn, legs, pair, a)
 
@@ -118,7 +118,7 @@ def _price(turn: Turn, pair: Pair, leg: str, side: Side, reach: Decimal, cap_bps
     return limit_price(instrument, side, reach, decimal_of(cap_bps), reference).price
 
 
-def _work(turn: Turn, legs: LegPair, pair: Pair, a: LegSum, b: LegSum, move: Move) -> None:
+def _work(turn: Turn, legs: LegPair, pair: Pair, move: Move) -> None:
     """All is final and something is left: complete or reverse, escalate when it takes too long."""
     now_ns, params = turn.memory.now_ns, turn.config.execution
     if legs.known_ns is None:
@@ -129,7 +129,7 @@ def _work(turn: Turn, legs: LegPair, pair: Pair, a: LegSum, b: LegSum, move: Mov
     if legs.state is LegState.ESCALATED:
         _page(turn, legs, move)
     if now_ns >= legs.next_try_ns:
-        _hedge(turn, legs, pair, a, b, move.imbalance)
+        _hedge(turn, legs, pair, move.imbalance)
 
 
 def _page(turn: Turn, legs: LegPair, move: Move) -> None:
@@ -142,7 +142,7 @@ def _page(turn: Turn, legs: LegPair, move: Move) -> None:
     turn.alert(f"escalated/{legs.id}", Severity.ERROR, "an unbalanced pair could not be balanced in time", fields)
 
 
-def _hedge(turn: Turn, legs: LegPair, pair: Pair, a: LegSum, b: LegSum, imbalance: Decimal) -> None:
+def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
     params, now_ns = turn.config.execution, turn.memory.now_ns
     filled = "a" if (imbalance > 0) is (legs.side_a is Side.BUY) else "b"
     missing = "b" if filled == "a" else "a"
@@ -150,7 +150,9 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, a: LegSum, b: LegSum, imbalanc
     is_escalated = legs.state is LegState.ESCALATED
     is_allowed = legs.intent is not None and not is_escalated and turn.memory.causes.state.value <= 1
     choice = hedge.choose(case, params, is_complete_allowed=is_allowed)
-    is_complete = choice.is_complete if not (is_escalated and case.exit_krw is not None) else legs.kind is IntentKind.EXIT
+    is_complete = (
+        choice.is_complete if not (is_escalated and case.exit_krw is not None) else legs.kind is IntentKind.EXIT
+    )
     leg = missing if is_complete else filled
     rules = leg_rules(turn.memory, turn.config, pair, leg)
     qty = tradable(imbalance, rules)
@@ -170,13 +172,17 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, a: LegSum, b: LegSum, imbalanc
         is_closing=is_complete is (legs.kind is IntentKind.EXIT), collar_bps=cap, is_planned=False,
     )  # fmt: skip
     legs.attempts += 1
-    legs.next_try_ns = now_ns + int(params.escalated_retry_s * 1e9) if is_escalated else hedge.next_try_ns(legs.known_ns or now_ns, now_ns)
+    legs.next_try_ns = (
+        now_ns + int(params.escalated_retry_s * 1e9)
+        if is_escalated
+        else hedge.next_try_ns(legs.known_ns or now_ns, now_ns)
+    )
     if send(turn, legs, pair, (wish,)) is None and not is_complete:
         legs.is_reversed = True
 
 
 def _reach(turn: Turn, legs: LegPair, pair: Pair, leg: str, side: Side, cap: float) -> tuple[Decimal, float]:
-    """The price an order is measured from: the touched quote if fresh, else what the leg traded at, with its own collar."""
+    """What an order is measured from: the touched quote if fresh, else what the leg traded at, with its own collar."""
     instrument = leg_instrument(pair, leg)
     touch = touched(turn, pair, leg, side)
     if touch is not None and not turn.memory.market.staleness(instrument, turn.memory.now_ns):
@@ -274,7 +280,9 @@ def settle_position(turn: Turn, legs: LegPair, pair: Pair) -> None:
         mark = memory.fx.mark()
         fx_mid = mark.mid if mark is not None else position.flows[-1].fx_mid
         reason = legs.reason if legs.kind is IntentKind.EXIT else "unwound"
-        closed = memory.ledger.close_position(pair.id, fx_mid=fx_mid, at_ns=memory.now_ns, wall_ns=turn.wall_ns(), reason=reason)
+        closed = memory.ledger.close_position(
+            pair.id, fx_mid=fx_mid, at_ns=memory.now_ns, wall_ns=turn.wall_ns(), reason=reason
+        )
         rows.position_row(turn, pair, closed.position, closed)
         rows.trade_row(turn, pair, legs, closed.position, closed)
     rows.portfolio(turn)

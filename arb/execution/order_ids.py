@@ -1,6 +1,6 @@
 """Client order ids: a pure function of run, sequence and leg, so that a retry cannot double an order.
 
-Form: `arb`, 11 characters of the run's digest, 12 of the journal sequence, 2 of the number within the step; all of `a-z2-7`.
+Form: `arb`, 11 characters of the run's digest, 12 of the journal sequence, 2 of the number within the step, of `a-z2-7`.
 The sequence and number can be read back, so an order found at a venue after a crash leads to the step that made it.
 """
 
@@ -56,7 +56,8 @@ def client_order_id(digest: str, seq: int, number: int) -> ClientOrderId:
 
 def is_ours(client_order_id: str) -> bool:
     """Whether an id has the form that only this program gives."""
-    return len(client_order_id) == LENGTH and client_order_id.startswith(PREFIX) and all(c in _VALUE for c in client_order_id)
+    has_form = len(client_order_id) == LENGTH and client_order_id.startswith(PREFIX)
+    return has_form and all(letter in _VALUE for letter in client_order_id)
 
 
 def origin_of(client_order_id: ClientOrderId) -> OrderOrigin:

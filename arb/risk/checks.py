@@ -146,9 +146,9 @@ def venue_condition(intent: Intent, view: RiskView) -> Refusal | None:
     for status in view.statuses:
         if status is None:
             continue
-        if status.condition is VenueCondition.UP and status.until_ns is not None:
-            if status.until_ns - view.now_ns < limits.maint_lead_s * 1e9:
-                return waiting("maintenance_ahead")
+        window_ns = status.until_ns if status.condition is VenueCondition.UP else None
+        if window_ns is not None and window_ns - view.now_ns < limits.maint_lead_s * 1e9:
+            return waiting("maintenance_ahead")
         if status.free_order_slots is not None and status.free_order_slots < 2:
             return waiting("rate_budget")
     if view.reopened_ns is not None and view.now_ns - view.reopened_ns < limits.maint_settle_s * 1e9:
@@ -177,7 +177,10 @@ def listing(intent: Intent, view: RiskView) -> Refusal | None:
     if intent.kind is IntentKind.EXIT:
         return None
     limits, wall_ms = view.limits, view.wall_ns // 1_000_000
-    for instrument, price in ((view.instrument_a, intent.a.expected_price), (view.instrument_b, intent.b.expected_price)):
+    for instrument, price in (
+        (view.instrument_a, intent.a.expected_price),
+        (view.instrument_b, intent.b.expected_price),
+    ):
         if instrument.cautions & SHUT_CAUTIONS:
             return waiting("caution")
         if instrument.listed_ms is not None and wall_ms - instrument.listed_ms < limits.min_listing_days * DAY_MS:
@@ -255,7 +258,11 @@ def reserves(intent: Intent, view: RiskView) -> Refusal | None:
     limits = view.limits
     if view.needs_krw and view.free_krw - view.needs_krw < limits.min_krw_reserve:
         return waiting("krw_reserve")
-    return waiting("usdt_reserve") if view.needs_usdt and view.free_usdt - view.needs_usdt < limits.min_usdt_reserve else None
+    return (
+        waiting("usdt_reserve")
+        if view.needs_usdt and view.free_usdt - view.needs_usdt < limits.min_usdt_reserve
+        else None
+    )
 
 
 def counts(intent: Intent, view: RiskView) -> Refusal | None:

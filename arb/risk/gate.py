@@ -94,4 +94,3 @@ def _worth(request: OrderRequest, view: OrderView) -> Refusal | None:
     if request.purpose is Purpose.ENTRY and view.orders_last_minute >= view.limits.max_orders_per_min:
         return unsafe("order_rate")
     return None
-

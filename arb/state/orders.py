@@ -1,6 +1,6 @@
 """Every order of ours that matters: what was asked, what is known, what arrived.
 
-Owns: the order status table. Cumulative quantities only grow; late, doubled and reordered messages change nothing or only add.
+Owns: the order status table. Cumulative quantities only grow; late, doubled and reordered messages only add.
 Never: decides what to do about an order.
 Units: quantities in contract units of the instrument; times monotonic _ns.
 """
@@ -164,9 +164,7 @@ class Orders:
         if request.client_order_id in self.lines:
             raise ValueError(f"client order id {request.client_order_id} is used already")
         self.put(
-            OrderLine(
-                request=request, owner=owner, state=OrderState.SUBMITTED, submitted_ns=now_ns, changed_ns=now_ns
-            )
+            OrderLine(request=request, owner=owner, state=OrderState.SUBMITTED, submitted_ns=now_ns, changed_ns=now_ns)
         )
 
     def put(self, line: OrderLine) -> None:

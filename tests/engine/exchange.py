@@ -108,7 +108,11 @@ def rules(name: InstrumentId, kind: InstrumentKind, quote: str, tick: str, lot: 
 def contract(qty: Decimal) -> Position:
     """The venue's word on the perpetual, far from liquidation."""
     return Position(
-        instrument=B, qty=qty, entry_price=D(103_000), mark_price=D(103_000), liquidation_price=D(150_000) if qty else None
+        instrument=B,
+        qty=qty,
+        entry_price=D(103_000),
+        mark_price=D(103_000),
+        liquidation_price=D(150_000) if qty else None,
     )
 
 
@@ -293,7 +297,9 @@ def fresh(rule: Rule = always_full, leg_order: LegOrder = LegOrder.UNCERTAIN_FIR
     """A started engine with its exchange and a feed that lives."""
     exchange = Exchange(Engine(config(leg_order, **params)), rule)
     exchange.start()
-    exchange.put(FeedSeen(at_ns=exchange.now_ns, feed=FeedId("upbit/public/0"), last_frame_ns=exchange.now_ns, latency_ns=0))
+    exchange.put(
+        FeedSeen(at_ns=exchange.now_ns, feed=FeedId("upbit/public/0"), last_frame_ns=exchange.now_ns, latency_ns=0)
+    )
     return exchange
 
 

@@ -18,7 +18,7 @@ from arb.execution.legs import LegState
 from arb.execution.params import LegOrder
 from arb.risk.trading_state import ALLOWED
 from arb.storage.codec import decode_value, encode_value
-from tests.engine.exchange import A, B, FULL, Exchange, Reply, Rule, cheap, config, contract, fresh
+from tests.engine.exchange import FULL, A, B, Exchange, Reply, Rule, cheap, config, contract, fresh
 
 D = Decimal
 NONE = Reply(shares=(), state=OrderState.CANCELED)
@@ -153,7 +153,10 @@ replies = st.builds(
 )
 histories = st.tuples(
     st.lists(replies, max_size=8),
-    st.lists(st.tuples(st.sampled_from([0, 30, 70, 90, -20]), st.sampled_from(["", *[k.value for k in CommandKind]])), max_size=6),
+    st.lists(
+        st.tuples(st.sampled_from([0, 30, 70, 90, -20]), st.sampled_from(["", *[k.value for k in CommandKind]])),
+        max_size=6,
+    ),
     st.sampled_from(list(LegOrder)),
 )
 

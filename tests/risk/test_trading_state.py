@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from arb.domain.order import Purpose
 from arb.risk.trading_state import ALLOWED, RULES, Cause, Causes, TradingState
 
-moves = st.lists(st.tuples(st.sampled_from(["add", "end", "resume", "clean"]), st.sampled_from(list(Cause))), max_size=40)
+moves = st.lists(
+    st.tuples(st.sampled_from(["add", "end", "resume", "clean"]), st.sampled_from(list(Cause))), max_size=40
+)
 
 
 def test_every_cause_has_a_rule_and_every_state_a_list() -> None:
@@ -38,7 +40,9 @@ def test_the_worst_cause_wins_and_only_resume_ends_what_is_not_automatic(steps: 
             clean_ns = now_ns
         else:
             causes.resume()
-            keep = [c for c, at in expected.items() if RULES[c].is_automatic or (RULES[c].needs_clean and clean_ns < at)]
+            keep = [
+                c for c, at in expected.items() if RULES[c].is_automatic or (RULES[c].needs_clean and clean_ns < at)
+            ]
             expected = {c: expected[c] for c in keep}
         assert {item.cause for item in causes.in_force} == set(expected)
         assert causes.state.value == max((RULES[c].state.value for c in expected), default=0)

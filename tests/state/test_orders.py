@@ -62,7 +62,9 @@ def folded(messages: list[OrderUpdate | Fill]) -> tuple[Orders, list[OrderLine]]
 
 
 @given(st.permutations(HISTORY), st.lists(st.sampled_from(HISTORY), max_size=5))
-def test_any_order_and_any_repetition_come_to_the_same_end(messages: list[OrderUpdate | Fill], again: list[OrderUpdate | Fill]) -> None:
+def test_any_order_and_any_repetition_come_to_the_same_end(
+    messages: list[OrderUpdate | Fill], again: list[OrderUpdate | Fill]
+) -> None:
     orders, seen = folded([*messages, *again])
     line = orders.lines[KEY]
     assert (line.state, line.filled_qty, line.fill_cost, line.is_settled) == (OrderState.CANCELED, D(7), D(700), True)
@@ -76,7 +78,9 @@ def test_a_final_order_whose_fills_are_missing_is_not_settled() -> None:
 
 
 def test_not_found_is_counted_and_forgotten_when_the_order_shows() -> None:
-    orders, seen = folded([update(OrderState.UNKNOWN, None), update(OrderState.NOT_FOUND, None), update(OrderState.NOT_FOUND, None)])
+    orders, seen = folded(
+        [update(OrderState.UNKNOWN, None), update(OrderState.NOT_FOUND, None), update(OrderState.NOT_FOUND, None)]
+    )
     assert seen[-1].not_found_count == 2 and not seen[-1].is_final
     orders.fill(execution_of(1, "3"), D(0), 2)
     assert orders.lines[KEY].state is OrderState.OPEN
