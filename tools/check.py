@@ -28,6 +28,7 @@ FLAKE8_ASYNC_OFF = (
     "ASYNC114",  # wants a list of startable functions kept by hand
     "ASYNC124",  # async without await: what implements a port is async because the port is
     "ASYNC127",  # advises another HTTP library than the one decided on
+    "ASYNC128",  # takes a function that hands its task_status on for one that forgets it
     "ASYNC910",  # a checkpoint on every path of every function: tests of cancellation show it where it matters
     "ASYNC911",
     "ASYNC912",

@@ -111,7 +111,7 @@ def unique_class_names(tree: SourceTree) -> list[str]:
 
 def reachable(tree: SourceTree) -> list[str]:
     """Follow imports from the command line and from every folder that a loader can name."""
-    roots = {"arb", "arb.__main__", "arb.cli.main", *loadable_folders(tree)}
+    roots = {"arb", "arb.__main__", "arb.cli.main", *loadable_folders(tree), *command_modules(tree)}
     seen: set[str] = set()
     todo = [name for name in roots if name in tree.modules]
     while todo:
@@ -129,6 +129,19 @@ def loadable_folders(tree: SourceTree) -> set[str]:
         for module in tree.within("arb.venues", "arb.strategy")
         if module.is_package and module.name.count(".") == 2 and module.name != "arb.venues.wire"
     }
+
+
+def command_modules(tree: SourceTree) -> set[str]:
+    """Name the modules behind the command table of arb.cli.main: one for each key of COMMANDS."""
+    found = set()
+    for module in tree.within("arb.cli.main"):
+        for node in module.nodes:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.Dict) and any(isinstance(t, ast.Name) and t.id == "COMMANDS" for t in targets):
+                keys = [key.value for key in value.keys if isinstance(key, ast.Constant)]
+                found |= {f"arb.cli.{key}" for key in keys if isinstance(key, str)}
+    return found
 
 
 def timeless_core_names(tree: SourceTree) -> list[str]:
