@@ -140,7 +140,7 @@ def _interpolated(value: Any, environ: Mapping[str, str], faults: list[str], whe
             except OSError as error:
                 faults.append(f"{_dotted(where)}: the file {match[2]} cannot be read: {error.strerror}")
                 return ""
-        found = environ.get(match[3], match[4])
+        found: str | None = environ.get(match[3], match[4])
         if found is None:
             faults.append(
                 f"{_dotted(where)}: the environment variable {match[3]} is not set; "

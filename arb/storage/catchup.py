@@ -14,7 +14,7 @@ from arb.domain.effects import Record, Table
 from arb.domain.ids import PairId
 from arb.storage.codec import decode_record
 from arb.storage.csv import Mark, StoredRow
-from arb.storage.journal import read_segment, segment_paths
+from arb.storage.segments import read_segment, segment_paths
 from arb.storage.worker import RowStore
 
 _BATCH: Final = 500

@@ -16,7 +16,7 @@ from typing import Final
 
 import attrs
 
-from arb.storage.journal import read_header, segment_paths
+from arb.storage.segments import read_header, segment_paths
 
 _DAY_NS: Final = 86_400_000_000_000
 

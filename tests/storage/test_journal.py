@@ -17,15 +17,8 @@ from arb.domain.effects import Alert, Effect, Record, Severity, Table
 from arb.domain.errors import JournalFull, ProtocolError
 from arb.domain.events import Tick
 from arb.storage.codec import SCHEMA, encode_effects
-from arb.storage.journal import (
-    InlineWriter,
-    SegmentHeader,
-    SegmentJournal,
-    ThreadWriter,
-    framed,
-    read_segment,
-    segment_paths,
-)
+from arb.storage.journal import InlineWriter, SegmentJournal, ThreadWriter
+from arb.storage.segments import SegmentHeader, framed, read_segment, segment_paths
 
 ROW: tuple[Effect, ...] = (
     Record(table=Table.SPREADS, id="x", rev=1, pair=None, row=(("gross_bps", 1.5), ("fx_mid", Decimal("1450.5")))),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from arb.domain.events import Tick
-from arb.storage.journal import InlineWriter, SegmentJournal, read_segment, segment_paths
+from arb.storage.journal import InlineWriter, SegmentJournal
 from arb.storage.retention import keep_house
+from arb.storage.segments import read_segment, segment_paths
 
 DAY = 86_400_000_000_000
 

@@ -49,7 +49,8 @@ def worker(store: ListStore, told: list[str], tmp_path: object, capacity: int = 
 
 
 async def test_flush_waits_for_everything_queued(tmp_path: object, autojump_clock: MockClock) -> None:
-    store, told = ListStore(), []
+    store = ListStore()
+    told: list[str] = []
     found = worker(store, told, tmp_path)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(found.run)
@@ -66,7 +67,8 @@ async def test_flush_waits_for_everything_queued(tmp_path: object, autojump_cloc
 
 
 async def test_a_failing_disk_is_told_once_and_every_row_is_kept(tmp_path: object, autojump_clock: MockClock) -> None:
-    store, told = ListStore(), []
+    store = ListStore()
+    told: list[str] = []
     found = worker(store, told, tmp_path, capacity=50)
     store.is_failing = True
     async with trio.open_nursery() as nursery:
