@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 from random import Random
+from typing import Protocol
 
 import attrs
 import trio
@@ -23,12 +24,12 @@ from arb.domain.depth import Depth
 from arb.domain.events import ArmingSeen, FeesSeen, FxSeen, InstrumentSeen, RunStarted, StorageSeen
 from arb.domain.ids import FeedId, RunId, VenueId
 from arb.engine import Engine
-from arb.ports import Dialer, OrderGateway, ThreadRunner
+from arb.ports import Clock, Dialer, OrderGateway, ThreadRunner
 from arb.storage.codec import encode_value
 from arb.storage.csv import CsvStore
-from arb.storage.journal import SegmentJournal, Writer
+from arb.storage.journal import SEGMENT_NS, SegmentJournal, Writer
 from arb.storage.worker import StoreWorker
-from arb.supervision.clock import AnchoredClock
+from arb.supervision.clock import CHECK_S, AnchoredClock
 from arb.supervision.dispatch import Dispatch
 from arb.supervision.inbox import Inbox
 from arb.supervision.restart import Backoff, BudgetSpent, RestartBudget, restart
@@ -43,6 +44,7 @@ from arb.venues.wire.order_http import OrderTarget, open_order_http
 from arb.venues.wire.orders import OrderParts, VenueOrders
 from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.setup import read_fees, set_up
+from arb.venues.wire.simulation import ServedVenue, SimParams, serve_simulation
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
 from arb.venues.wire.ws import WsHeartbeat
 
@@ -53,6 +55,15 @@ PONG_WITHIN_S = 5.0
 VENUES_WITHIN_S = 30.0
 RENEW_BEFORE_S = 300.0
 BANK = VenueId("dunamu")
+
+
+class Simulate(Protocol):
+    """Serves simulated venues and says where they are: on loopback sockets, or in memory."""
+
+    async def __call__(
+        self, params: SimParams, clock: Clock, *, task_status: trio.TaskStatus[dict[str, ServedVenue]]
+    ) -> None:
+        """Run until cancelled."""
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +79,12 @@ class Surroundings:
     random: Random
     run_id: RunId
     build: str
+    simulate: Simulate = serve_simulation
+    """Serves the simulated venues of mock mode."""
+    check_s: float = CHECK_S
+    """How often the core is told the time between two evaluations."""
+    segment_ns: int = SEGMENT_NS
+    """Age at which a segment of the journal is closed."""
 
 
 @attrs.define(eq=False)
@@ -105,7 +122,11 @@ class Assembly:
         self.engine = Engine(engine_config(self.settings, self.around.clock.wall_ns()))
         self.drain = Drain(self.engine)
         self.journal = SegmentJournal(
-            self.data.journal, self.around.writer, run_id=self.around.run_id, build=self.around.build
+            self.data.journal,
+            self.around.writer,
+            run_id=self.around.run_id,
+            build=self.around.build,
+            segment_ns=self.around.segment_ns,
         )
         self.csv = CsvStore(
             self.data.csv,

@@ -21,6 +21,7 @@ from arb.engine import EngineConfig, PairConfig
 _BPS = Decimal("1e-4")
 _SECOND_NS = 1_000_000_000
 SPREADS_EVERY_S = 1.0
+"""Rows of `spreads` and `fx_rates` come at the interval of evaluations, but not oftener than this."""
 BNB_DISCOUNT = Decimal("0.75")
 
 
@@ -39,7 +40,7 @@ def engine_config(settings: Settings, wall_ns: int) -> EngineConfig:
         risk=settings.risk,
         fees=_fees(settings),
         day_offset_ns=day_offset_ns(settings.risk.day_timezone, settings.risk.day_start, wall_ns),
-        spreads_every_s=SPREADS_EVERY_S,
+        spreads_every_s=max(SPREADS_EVERY_S, settings.interval),
     )
 
 

@@ -34,7 +34,7 @@ from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpTarget, open_http
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.reads import StatusPoll, poll_status
-from arb.venues.wire.simulation import ServedVenue, serve_simulation
+from arb.venues.wire.simulation import ServedVenue
 
 
 def services(parts: Assembly) -> list[NamedService]:
@@ -77,10 +77,10 @@ async def _serve_http(parts: Assembly, *, task_status: trio.TaskStatus[None]) ->
 
 
 async def _serve_mock(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
-    """The simulated venues on loopback; from now on they are what the run knows as its venues."""
+    """The simulated venues; from now on they are what the run knows as its venues."""
     params = sim_params(parts.settings, traded(parts.settings), parts.around.clock)
     async with trio.open_nursery() as nursery:
-        take_in(parts, await nursery.start(partial(serve_simulation, params, parts.around.clock)))
+        take_in(parts, await nursery.start(partial(parts.around.simulate, params, parts.around.clock)))
         task_status.started()
 
 
@@ -115,7 +115,14 @@ async def _tick(parts: Assembly) -> None:
         for access in parts.access.values():
             access.offset.measure_again()
 
-    await tick(parts.around.clock, parts.sink, parts.settings.interval, parts.sight.loop_due, jumped)
+    await tick(
+        parts.around.clock,
+        parts.sink,
+        parts.settings.interval,
+        parts.sight.loop_due,
+        jumped,
+        check_s=parts.around.check_s,
+    )
 
 
 async def _watch(parts: Assembly, heartbeat: Heartbeat | None) -> None:

@@ -46,20 +46,26 @@ class AnchoredClock:
 
 
 async def tick(
-    clock: AnchoredClock, sink: EventSink, interval_s: float, on_loop: Callable[[], None], on_jump: Callable[[], None]
+    clock: AnchoredClock,
+    sink: EventSink,
+    interval_s: float,
+    on_loop: Callable[[], None],
+    on_jump: Callable[[], None],
+    *,
+    check_s: float = CHECK_S,
 ) -> Never:
-    """Emit a `Tick` every second and one with `is_loop` every `interval_s`; report wall-clock jumps.
+    """Emit a `Tick` every `check_s` and one with `is_loop` every `interval_s`; report wall-clock jumps.
 
     `on_jump` is called after each jump so that the venues' offsets are measured again.
     """
     next_loop = trio.current_time() + interval_s
-    next_check = trio.current_time() + CHECK_S
+    next_check = trio.current_time() + check_s
     while True:
         await trio.sleep_until(min(next_loop, next_check))
         now = trio.current_time()
         is_loop = now >= next_loop
         if now >= next_check:
-            next_check = now + CHECK_S
+            next_check = now + check_s
             if jump := clock.reanchor():
                 sink.put_account(ClockJumped(at_ns=clock.monotonic_ns(), wall_ns=clock.wall_ns(), jump_ns=jump))
                 on_jump()
