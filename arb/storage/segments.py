@@ -2,8 +2,8 @@
 
 Owns: the file format.
 Never: writes a file.
-Units: a record is `length u32 | crc32 u32 | payload`, little-endian; the first record is the header (kind `H`), steps are
-kind `S`, an event whose step failed is kind `E`.
+Units: a record is `length u32 | crc32 u32 | payload`, little-endian; the first record is the header (kind `H`), steps
+are kind `S`, an event whose step failed is kind `E`.
 """
 
 from __future__ import annotations
