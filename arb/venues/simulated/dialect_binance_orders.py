@@ -68,6 +68,9 @@ def parse_order(sent: Mapping[str, str], instrument: Instrument, *, is_future: b
             return found
         numbers.append(found)
     qty, total, price = numbers
+    if qty == 0:
+        low = (-4003, "Quantity less than or equal to zero.") if is_future else (-1013, "Invalid quantity.")
+        return BinanceFault(400, *low)
     if kind == "MARKET":
         price = None
     for name, value in (
