@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from arb.domain.costs import FxRates
 from arb.domain.depth import DepthSource
 from arb.domain.effects import Effect
 from arb.domain.events import (
@@ -90,6 +91,8 @@ class Engine:
             item.pair.id: load_strategy(item.pair.strategy) for item in config.pairs
         }
         self._concerned: dict[InstrumentId, tuple[PairConfig, ...]] = {}
+        self._rates: dict[PairId, FxRates] = {}
+        """Derived from the FX mark; forgotten with every new one."""
         for item in config.pairs:
             for instrument in (item.pair.a, item.pair.b):
                 self._concerned[instrument] = (*self._concerned.get(instrument, ()), item)
@@ -120,6 +123,7 @@ class Engine:
         fx = self._config.fx
         if instrument == fx.executable:
             memory.fx.see_executable(depth)
+            self._rates.clear()
         elif instrument == fx.second:
             memory.fx.see_second(depth)
         turn: Turn | None = None
@@ -143,7 +147,9 @@ class Engine:
         return self._strategies[pair.id].missed_by_bps(self._top(item, a, b), lane.own, item.params) <= 0
 
     def _top(self, item: PairConfig, a: MarketBook, b: MarketBook) -> TopQuote:
-        rates = rates_of(self._memory, self._config, item.pair.kind)
+        rates = self._rates.get(item.pair.id)
+        if rates is None:
+            rates = self._rates[item.pair.id] = rates_of(self._memory, self._config, item.pair.kind)
         (bid_a, ask_a), (bid_b, ask_b) = (a.depth.bids[0], a.depth.asks[0]), (b.depth.bids[0], b.depth.asks[0])
         return TopQuote(self._memory.now_ns, bid_a, ask_a, bid_b, ask_b, float(item.pair.multiplier), rates)
 

@@ -22,7 +22,7 @@ from arb.engine.memory import Turn
 from arb.engine.view import MINUTE_NS, leg_instrument, recent
 from arb.execution.legs import LegPair
 from arb.risk.checks import Refusal
-from arb.risk.gate import OrderView, approve
+from arb.risk.gate import ApprovalView, approve
 from arb.risk.trading_state import Cause
 from arb.state.orders import OrderLine
 
@@ -31,7 +31,7 @@ QUERY_BUDGET: Final = 120
 
 
 @attrs.frozen(kw_only=True)
-class Wish:
+class WishedOrder:
     """One order to be made."""
 
     leg: str
@@ -55,7 +55,7 @@ def touched(turn: Turn, pair: Pair, leg: str, side: Side) -> Decimal | None:
     return decimal_of(book.depth.best_ask if side is Side.BUY else book.depth.best_bid)
 
 
-def request_of(turn: Turn, legs: LegPair, pair: Pair, wish: Wish) -> OrderRequest:
+def request_of(turn: Turn, legs: LegPair, pair: Pair, wish: WishedOrder) -> OrderRequest:
     """A limit IOC order; perpetual closes are reduce-only."""
     instrument = turn.memory.market.instruments[leg_instrument(pair, wish.leg)]
     multiplier = Decimal(1) if wish.leg == "a" else pair.multiplier
@@ -75,7 +75,7 @@ def request_of(turn: Turn, legs: LegPair, pair: Pair, wish: Wish) -> OrderReques
     )
 
 
-def send(turn: Turn, legs: LegPair, pair: Pair, wishes: tuple[Wish, ...]) -> Refusal | None:
+def send(turn: Turn, legs: LegPair, pair: Pair, wishes: tuple[WishedOrder, ...]) -> Refusal | None:
     """Approve all wishes and submit them in one batch, or none of them."""
     approved: list[ApprovedOrder] = []
     for wish in wishes:
@@ -94,12 +94,12 @@ def send(turn: Turn, legs: LegPair, pair: Pair, wishes: tuple[Wish, ...]) -> Ref
     return None
 
 
-def _order_view(turn: Turn, pair: Pair, wish: Wish) -> OrderView:
+def _order_view(turn: Turn, pair: Pair, wish: WishedOrder) -> ApprovalView:
     memory, limits = turn.memory, turn.config.risk
     instrument = memory.market.instruments[leg_instrument(pair, wish.leg)]
     is_entry = wish.purpose is Purpose.ENTRY
     most = limits.max_position_krw if is_entry else limits.max_total_krw
-    return OrderView(
+    return ApprovalView(
         now_ns=memory.now_ns,
         state=memory.causes.state,
         limits=limits,

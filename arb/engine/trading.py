@@ -16,7 +16,7 @@ from arb.domain.order import Purpose
 from arb.domain.pair import Direction, Pair
 from arb.engine.config import PairConfig
 from arb.engine.memory import Lane, RefusalCount, Turn, direction_key
-from arb.engine.sending import Wish, send
+from arb.engine.sending import WishedOrder, send
 from arb.engine.view import risk_view, view_of
 from arb.execution.legs import LegPair, LegState
 from arb.execution.params import LegOrder
@@ -93,9 +93,9 @@ def plan(turn: Turn, pair: Pair, view: PairView, intent: Intent) -> bool:
     return True
 
 
-def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) -> Wish:
+def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) -> WishedOrder:
     scale = 1 if leg == "a" else pair.multiplier
-    return Wish(
+    return WishedOrder(
         leg=leg,
         side=plan.side,
         qty=plan.qty * scale,

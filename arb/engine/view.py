@@ -247,20 +247,16 @@ def liq_distance(memory: Memory, config: EngineConfig, intent: Intent) -> float:
 
 def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Intent, lane: Lane) -> RiskView:
     """The gate's view of an intent."""
-    pair, market, limits = view.pair, memory.market, config.risk
-    a, b = view.instrument_a, view.instrument_b
-    notional_krw = intent.a.qty * intent.a.expected_price
-    needs_krw, needs_usdt, fx_added = _needs(view, config, intent)
+    pair, market, a, b = view.pair, memory.market, view.instrument_a, view.instrument_b
+    notional_krw, needs_krw, needs_usdt, fx_added = _needs(view, config, intent)
     statuses = (market.venues.get(a.venue), market.venues.get(b.venue))
-    totals = memory.ledger.totals
-    wall_ns = view.wall_ns
     return RiskView(
         now_ns=memory.now_ns,
-        wall_ns=wall_ns,
+        wall_ns=view.wall_ns,
         state=memory.causes.state,
         is_armed=memory.is_armed,
         is_draining=memory.is_draining,
-        limits=limits,
+        limits=config.risk,
         pair=pair,
         instrument_a=a,
         instrument_b=b,
@@ -268,7 +264,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         mid_b=view.b.mid,
         fx_mid=view.fx.mid,
         data_refusal=market.pair_refusal(pair.a, pair.b, config.fx.executable, memory.now_ns),
-        fx_refusal=memory.fx.refusal(memory.now_ns, wall_ns),
+        fx_refusal=memory.fx.refusal(memory.now_ns, view.wall_ns),
         statuses=statuses,
         wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
         has_wallet_reports=any(status is not None and status.wallets for status in statuses),
@@ -294,21 +290,22 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         open_positions=len(memory.ledger.positions),
         orders_last_minute=len(recent(memory.order_times, memory.now_ns, MINUTE_NS)),
         incidents_last_hour=len(recent(memory.incident_times, memory.now_ns, HOUR_NS)),
-        day_krw=totals.day_krw,
-        drawdown_krw=totals.drawdown_krw(ZERO),
-        losing_streak=totals.losing_streak,
+        day_krw=memory.ledger.totals.day_krw,
+        drawdown_krw=memory.ledger.totals.drawdown_krw(ZERO),
+        losing_streak=memory.ledger.totals.losing_streak,
         funding_day_bps=-memory.funding_day_krw.get(pair.id, 0.0) / float(notional_krw) * 1e4,
     )
 
 
-def _needs(view: PairView, config: EngineConfig, intent: Intent) -> tuple[Decimal, Decimal, Decimal]:
-    """KRW and USDT that an intent locks, and the FX exposure it adds (USDT, signed)."""
+def _needs(view: PairView, config: EngineConfig, intent: Intent) -> tuple[Decimal, Decimal, Decimal, Decimal]:
+    """Notional in KRW, the KRW and USDT that an intent locks, and the FX exposure it adds (USDT, signed)."""
     a, b = view.instrument_a, view.instrument_b
     is_contract = b.kind is InstrumentKind.PERPETUAL
     krw = _locked(a, intent.a.qty, intent.a.limit_price, view.fees_a.taker_rate, config)
     usdt = _locked(b, intent.b.qty, intent.b.limit_price, view.fees_b.taker_rate, config)
     fx_added = -intent.b.side.sign * intent.b.qty * intent.b.expected_price
     return (
+        intent.a.qty * intent.a.expected_price,
         krw if intent.a.side is Side.BUY else ZERO,
         usdt if intent.b.side is Side.BUY or is_contract else ZERO,
         fx_added if is_contract else ZERO,

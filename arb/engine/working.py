@@ -21,7 +21,7 @@ from arb.domain.pair import Direction, Pair
 from arb.domain.pricing import limit_price
 from arb.engine import rows
 from arb.engine.memory import Turn
-from arb.engine.sending import Wish, ask_after_silent, send, touched
+from arb.engine.sending import WishedOrder, ask_after_silent, send, touched
 from arb.engine.view import HOUR_NS, fees_of, is_dust, leg_instrument, leg_rules, mid_of, recent
 from arb.execution import hedge
 from arb.execution.legs import LegPair, LegState, LegSum, Move, Task, end_state, next_move, state_for, sums, tradable
@@ -103,7 +103,7 @@ def _send_second(turn: Turn, legs: LegPair, pair: Pair, qty: Decimal) -> None:
     if touch is not None:
         near = _price(turn, pair, "b", plan.side, touch, collar)
         price = min(price, near) if plan.side is Side.BUY else max(price, near)
-    wish = Wish(
+    wish = WishedOrder(
         leg="b", side=plan.side, qty=qty, price=price, expected_price=plan.expected_price, purpose=Purpose.HEDGE,
         is_closing=legs.kind is IntentKind.EXIT, collar_bps=collar, is_planned=True,
     )  # fmt: skip
@@ -166,7 +166,7 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
         cap = hedge.escalated_cap_bps(params, against)
     side = Side.SELL if imbalance > 0 else Side.BUY
     reach, cap = _reach(turn, legs, pair, leg, side, cap)
-    wish = Wish(
+    wish = WishedOrder(
         leg=leg, side=side, qty=qty, price=_price(turn, pair, leg, side, reach, cap), expected_price=reach,
         purpose=Purpose.EMERGENCY if is_escalated else Purpose.HEDGE if is_complete else Purpose.REVERSE,
         is_closing=is_complete is (legs.kind is IntentKind.EXIT), collar_bps=cap, is_planned=False,

@@ -1,6 +1,6 @@
 """Client order ids: a pure function of run, sequence and leg, so that a retry cannot double an order.
 
-Form: `arb`, 11 characters of the run's digest, 12 of the journal sequence, 2 of the number within the step, of `a-z2-7`.
+Form: `arb`, 11 characters of the run's digest, 12 of the journal sequence, 2 of the order in its step, of `a-z2-7`.
 The sequence and number can be read back, so an order found at a venue after a crash leads to the step that made it.
 """
 

@@ -25,7 +25,7 @@ RESERVED: Final = frozenset({Purpose.HEDGE, Purpose.REVERSE, Purpose.EMERGENCY, 
 
 
 @attrs.frozen(kw_only=True)
-class OrderView:
+class ApprovalView:
     """What the approval of one order looks at."""
 
     now_ns: int
@@ -51,17 +51,17 @@ def admit(intent: Intent, view: RiskView) -> Refusal | None:
     return None
 
 
-def approve(request: OrderRequest, view: OrderView) -> ApprovedOrder | Refusal:
+def approve(request: OrderRequest, view: ApprovalView) -> ApprovedOrder | Refusal:
     """An approved order, or why not: state, price collar, notional, venue rules, rate."""
     refusal = _state(request, view) or _rules(request, view) or _collar(request, view) or _worth(request, view)
     return refusal or ApprovedOrder(request, view.now_ns)
 
 
-def _state(request: OrderRequest, view: OrderView) -> Refusal | None:
+def _state(request: OrderRequest, view: ApprovalView) -> Refusal | None:
     return None if request.purpose in ALLOWED[view.state] else waiting("trading_state")
 
 
-def _rules(request: OrderRequest, view: OrderView) -> Refusal | None:
+def _rules(request: OrderRequest, view: ApprovalView) -> Refusal | None:
     """What the venue would refuse anyway."""
     instrument, qty, price = view.instrument, request.qty, request.price
     if qty is None or qty <= 0 or not is_multiple(qty, instrument.lot) or qty < instrument.min_qty:
@@ -75,7 +75,7 @@ def _rules(request: OrderRequest, view: OrderView) -> Refusal | None:
     return unsafe("order_notional") if qty * price < instrument.min_notional and not request.reduce_only else None
 
 
-def _collar(request: OrderRequest, view: OrderView) -> Refusal | None:
+def _collar(request: OrderRequest, view: ApprovalView) -> Refusal | None:
     """The price is no worse than the reference by more than the collar."""
     if request.price is None or view.reference is None:
         return None
@@ -86,7 +86,7 @@ def _collar(request: OrderRequest, view: OrderView) -> Refusal | None:
     return unsafe("price_collar") if worse > view.collar_bps / 10_000 + tick else None
 
 
-def _worth(request: OrderRequest, view: OrderView) -> Refusal | None:
+def _worth(request: OrderRequest, view: ApprovalView) -> Refusal | None:
     """Notional and rate; reserved budget pays for hedges."""
     price = request.price if request.price is not None else view.reference or Decimal(0)
     if (request.qty or Decimal(0)) * price * view.quote_krw > view.max_notional_krw:
