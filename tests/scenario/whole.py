@@ -26,14 +26,15 @@ from arb.cli.data_dir import DataDir, locked_data_dir
 from arb.cli.ending import ending
 from arb.cli.evaluation import Evaluations
 from arb.cli.observers import observers
-from arb.cli.services import services, stop_after, trading_tasks
+from arb.cli.lineup import foundations, stop_after, trading_tasks
 from arb.cli.settings import load_settings
 from arb.domain.events import RunStarted
 from arb.domain.ids import RunId
 from arb.engine import Engine, EngineConfig
 from arb.ports import Clock
 from arb.storage.codec import Step, decode_value
-from arb.storage.journal import InlineWriter, Segment, Writer, read_records, read_segment, segment_paths
+from arb.storage.journal import InlineWriter, Writer
+from arb.storage.segments import Segment, read_records, read_segment, segment_paths
 from arb.supervision.clock import AnchoredClock
 from arb.supervision.root import Named, Plan, supervise
 from arb.supervision.shutdown import StepReport
@@ -94,7 +95,8 @@ class Whole:
 
     def journal_bytes(self) -> bytes:
         """All records of all segments, whatever their compression."""
-        return b"".join(payload or b"torn" for path in segment_paths(self.data.journal) for payload in read_records(path))
+        paths = segment_paths(self.data.journal)
+        return b"".join(payload or b"torn" for path in paths for payload in read_records(path))
 
     def rows(self, table: str) -> list[dict[str, str]]:
         """The newest revision of every row of a table, in order of first appearance."""
@@ -125,7 +127,7 @@ def effects_named(steps: Sequence[Step], name: str) -> list[tuple[int, bytes]]:
 @contextmanager
 def deterministic(seed: int) -> Iterator[None]:
     """Trio's switch for scheduling that depends on its generator alone, and that generator seeded."""
-    run = trio._core._run  # type: ignore[attr-defined]  # guarded by test_day.py
+    run: Any = trio._core._run  # private: guarded by test_day.py
     before, state = run._ALLOW_DETERMINISTIC_SCHEDULING, run._r.getstate()
     run._ALLOW_DETERMINISTIC_SCHEDULING = True
     run._r.seed(seed)
@@ -182,7 +184,8 @@ class _Memory:
         self, params: SimParams, clock: Clock, *, task_status: trio.TaskStatus[dict[str, ServedVenue]]
     ) -> None:
         """As `assembly.Simulate`."""
-        params = attrs.evolve(params, world=attrs.evolve(params.world, market=self.market))
+        world = attrs.evolve(params.world, market=self.market)
+        params = attrs.evolve(params, world=world, paced_every_s=max(1.0, self.market.mark_every_ms / 1e3))
         async with trio.open_nursery() as nursery:
             found: tuple[Simulation, dict[str, ServedVenue]] = await nursery.start(
                 partial(serve_in_memory, params, clock, self.network)
@@ -256,7 +259,7 @@ async def _run(
                 stop=parts.stop,
                 drain=parts.drain,
                 drain_s=settings.execution.drain_s,
-                services=services(parts),
+                foundations=foundations(parts),
                 trading=trading,
                 ending=partial(ending, parts),
                 on_failure=parts.sight.failed,

@@ -16,8 +16,8 @@ from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_spot_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, parameters
 from arb.venues.simulated.desk import Desk
-from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Session, StreamRules
-from arb.venues.simulated.dialect_binance_front import Budgets, Market, open_market
+from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Session, StreamRules
+from arb.venues.simulated.dialect_binance_front import BinanceTapes, Budgets, open_market
 from arb.venues.simulated.dialect_binance_spot_api import ApiSession
 from arb.venues.simulated.dialect_binance_spot_rest import PRIVATE, Found
 from arb.venues.simulated.dialect_binance_stream import MarketSession
@@ -46,8 +46,10 @@ class BinanceSpotDialect:
 
     desk: Desk
     weather: Weather
+    paced_ns: int = SECOND_NS
+    """Between two frames of streams that come by the clock, such as marks."""
     guard: BinanceGuard = attrs.field(init=False)
-    market: Market = attrs.field(init=False)
+    market: BinanceTapes = attrs.field(init=False)
     budgets: Budgets = attrs.field(init=False)
     connects: Quota = attrs.field(factory=lambda: Quota(300, 300 * SECOND_NS))
     streams: list[MarketSession] = attrs.field(factory=list)
@@ -72,7 +74,7 @@ class BinanceSpotDialect:
 
     # --- REST ---
 
-    def ask(self, ask: Ask, now_ns: int) -> Answer | Later:
+    def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         """Answer an HTTP request."""
         if ask.path == "/sim/ledger":
             return binance.answer(ledger_of(self.desk))
@@ -116,7 +118,7 @@ class BinanceSpotDialect:
             fault = self.budgets.take_order(now_ns)
         return fault or private(self.desk, sent, now_ns)
 
-    def _order_counts(self, now_ns: int) -> Answer:
+    def _order_counts(self, now_ns: int) -> HttpAnswer:
         spent = [quota.spent(now_ns) for _, quota in self.budgets.orders]
         counts = [{**limit, "count": count} for limit, count in zip(RATE_LIMITS[1:3], spent, strict=True)]
         return binance.answer(counts)
@@ -178,19 +180,19 @@ class BinanceSpotDialect:
 
     # --- streams ---
 
-    def open(self, ask: Ask, now_ns: int) -> Session | Answer:
+    def open(self, ask: Ask, now_ns: int) -> Session | HttpAnswer:
         """Accept `/ws/<name>`, `/stream?streams=` or the WebSocket API."""
         if self.weather.refuses_streams(now_ns):
-            return Answer(status=503, body=b"")
+            return HttpAnswer(status=503, body=b"")
         if not self.connects.take(1, now_ns):
-            return Answer(status=429, body=b"")
+            return HttpAnswer(status=429, body=b"")
         if ask.path.startswith("/ws-api/v3"):
             call = ApiSession(self.desk, self.guard, self.next_subscription)
             self.calls.append(call)
             return call
         is_combined = ask.path.rstrip("/") == "/stream"
         if not is_combined and ask.path.partition("/ws")[0] != "":
-            return Answer(status=404, body=b"")
+            return HttpAnswer(status=404, body=b"")
         session = MarketSession(
             self.market.tapes,
             self.market.logs,
@@ -198,6 +200,7 @@ class BinanceSpotDialect:
             serves=bool,
             is_combined=is_combined,
             per_second=Quota(5, SECOND_NS),
+            paced_ns=self.paced_ns,
         )
         names = parse_qs(ask.query).get("streams", [""])[0] if is_combined else ask.path.removeprefix("/ws").strip("/")
         session.add([name for name in names.split("/") if name], now_ns)

@@ -50,6 +50,8 @@ class MarketSession:
     """Whether this path carries a stream kind; the others are acknowledged and stay silent."""
     is_combined: bool
     per_second: Quota
+    paced_ns: int = SECOND_NS
+    """Between two frames of streams that come by the clock."""
     streams: dict[str, StreamName] = attrs.field(factory=dict)
     out: list[Out] = attrs.field(factory=list)
     next_second_ns: int | None = None
@@ -131,7 +133,7 @@ class MarketSession:
             self.next_partial_ns = now_ns - now_ns % binance.DEPTH_NS + binance.DEPTH_NS
             self._turn_partials()
         if self.next_second_ns is not None and now_ns >= self.next_second_ns:
-            self.next_second_ns = now_ns - now_ns % SECOND_NS + SECOND_NS
+            self.next_second_ns = now_ns - now_ns % self.paced_ns + self.paced_ns
             self._turn_second(now_ns)
 
     def _plan(self, now_ns: int) -> None:

@@ -17,8 +17,8 @@ from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, parameters
 from arb.venues.simulated.desk import Desk
-from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Session, StreamRules
-from arb.venues.simulated.dialect_binance_front import Budgets, Market, open_market
+from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Session, StreamRules
+from arb.venues.simulated.dialect_binance_front import BinanceTapes, Budgets, open_market
 from arb.venues.simulated.dialect_binance_stream import MarketSession
 from arb.venues.simulated.dialect_binance_usdm_rest import ROUTES, Found
 from arb.venues.simulated.dialect_binance_usdm_stream import KEYED, ListenKey, UserSession
@@ -56,8 +56,10 @@ class BinanceUsdmDialect:
 
     desk: Desk
     weather: Weather
+    paced_ns: int = SECOND_NS
+    """Between two frames of streams that come by the clock, such as marks."""
     guard: BinanceGuard = attrs.field(init=False)
-    market: Market = attrs.field(init=False)
+    market: BinanceTapes = attrs.field(init=False)
     budgets: Budgets = attrs.field(init=False)
     listen_key: ListenKey = attrs.field(factory=ListenKey)
     connects: Quota = attrs.field(factory=lambda: Quota(300, 300 * SECOND_NS))
@@ -84,7 +86,7 @@ class BinanceUsdmDialect:
 
     # --- REST ---
 
-    def ask(self, ask: Ask, now_ns: int) -> Answer | Later:
+    def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         """Answer an HTTP request."""
         if ask.path == "/sim/ledger":
             return binance.answer(ledger_of(self.desk))
@@ -136,7 +138,7 @@ class BinanceUsdmDialect:
             fault = self.budgets.take_order(now_ns)
         return fault or route(self.desk, sent, now_ns)
 
-    def _public(self, path: str, sent: Sent, now_ns: int) -> Answer | BinanceFault | None:
+    def _public(self, path: str, sent: Sent, now_ns: int) -> HttpAnswer | BinanceFault | None:
         name = path.removeprefix("/fapi/v1/").removeprefix("/fapi/v2/")
         match name:
             case "ping":
@@ -178,7 +180,7 @@ class BinanceUsdmDialect:
             )
         return self.market.common(name, {"limit": "500", **sent}, now_ns)
 
-    def _exchange_info(self, now_ns: int) -> Answer:
+    def _exchange_info(self, now_ns: int) -> HttpAnswer:
         assets = [{"asset": "USDT", "marginAvailable": True, "autoAssetExchange": "-10000"}]
         return binance.answer({
             "timezone": "UTC", "serverTime": now_ns // 1_000_000, "futuresType": "U_MARGINED",
@@ -187,7 +189,7 @@ class BinanceUsdmDialect:
             "symbols": [rows.symbol_row(one) for one in self.desk.instruments.values()],
         })  # fmt: skip
 
-    def _funding(self, sent: Sent, now_ns: int) -> Answer | BinanceFault:
+    def _funding(self, sent: Sent, now_ns: int) -> HttpAnswer | BinanceFault:
         tape = self.market.tapes.get(sent.get("symbol", ""))
         if tape is None:
             return BinanceFault(400, -1121, "Invalid symbol.") if "symbol" in sent else binance.answer([])
@@ -221,12 +223,12 @@ class BinanceUsdmDialect:
 
     # --- streams ---
 
-    def open(self, ask: Ask, now_ns: int) -> Session | Answer:
+    def open(self, ask: Ask, now_ns: int) -> Session | HttpAnswer:
         """Accept `/public`, `/market` or `/private`; a path without any of them is served as `/public`."""
         if self.weather.refuses_streams(now_ns):
-            return Answer(status=503, body=b"")
+            return HttpAnswer(status=503, body=b"")
         if not self.connects.take(1, now_ns):
-            return Answer(status=429, body=b"")
+            return HttpAnswer(status=429, body=b"")
         query = parse_qs(ask.query)
         head, _, rest = ask.path.lstrip("/").partition("/")
         if head == "private":
@@ -235,7 +237,7 @@ class BinanceUsdmDialect:
             head, rest = "public", ask.path.lstrip("/")
         is_combined = rest.rstrip("/") == "stream"
         if not is_combined and not (rest + "/").startswith("ws/"):
-            return Answer(status=404, body=b"")
+            return HttpAnswer(status=404, body=b"")
         serves = is_public_kind if head == "public" else is_market_kind
         session = MarketSession(
             self.market.tapes,
@@ -244,13 +246,14 @@ class BinanceUsdmDialect:
             serves=serves,
             is_combined=is_combined,
             per_second=Quota(10, SECOND_NS),
+            paced_ns=self.paced_ns,
         )
         names = query.get("streams", [""])[0] if is_combined else rest.removeprefix("ws").strip("/")
         session.add([name for name in names.split("/") if name], now_ns)
         self.streams.append(session)
         return session
 
-    def _open_private(self, query: dict[str, list[str]], now_ns: int) -> Session | Answer:
+    def _open_private(self, query: dict[str, list[str]], now_ns: int) -> Session | HttpAnswer:
         key = query.get("listenKey", [""])[0]
         if not self.listen_key.is_valid(key, now_ns):
             return binance.answer({"code": -1125, "msg": "This listenKey does not exist."}, status=400)

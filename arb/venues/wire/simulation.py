@@ -56,6 +56,8 @@ class SimParams:
     ports: Mapping[str, int] = attrs.field(factory=dict)
     """By venue; a venue that is not named takes any free port."""
     tls: ssl.SSLContext | None = None
+    paced_every_s: float = 1.0
+    """Between two frames of streams that come by the clock (Binance marks, tickers)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -157,7 +159,7 @@ def open_simulation(params: SimParams, clock: Clock) -> Simulation:
         exchange.open_account(ACCOUNT, plan.start_ns)
         desk = Desk(exchange, ACCOUNT, key.key, key.secret, weather.is_on, stream(plan.seed, f"requests {venue}"))
         simulation.lines[venue] = VenueLine(exchange, desk, stream(plan.seed, f"feed {venue}"))
-        dialect = _dialect_of(venue, desk, weather)
+        dialect = _dialect_of(venue, desk, weather, int(params.paced_every_s * 1e9))
         simulation.fronts[venue] = VenueFront(dialect, clock, simulation.stir)
     bank = DunamuDialect(simulation.world.bank_rate, _weather_of(plan, "dunamu"))
     simulation.fronts["dunamu"] = VenueFront(bank, clock, simulation.stir)
@@ -169,10 +171,12 @@ def _weather_of(plan: WorldPlan, venue: str) -> Weather:
     return Weather(tuple(one for one in plan.faults if one.venue == venue), plan.start_ns)
 
 
-def _dialect_of(venue: str, desk: Desk, weather: Weather) -> Dialect:
+def _dialect_of(venue: str, desk: Desk, weather: Weather, paced_ns: int) -> Dialect:
     if venue == "upbit":
         return UpbitDialect(desk, weather)
-    return BinanceSpotDialect(desk, weather) if venue == "binance_spot" else BinanceUsdmDialect(desk, weather)
+    if venue == "binance_spot":
+        return BinanceSpotDialect(desk, weather, paced_ns)
+    return BinanceUsdmDialect(desk, weather, paced_ns)
 
 
 async def run_world(simulation: Simulation) -> None:
