@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 import arb
-from tests.architecture.source_tree import ROOT
+from tests.architecture.source_tree import ROOT, Module, read_tree
 
 LOCK = (ROOT / "tools" / "requirements.lock").read_text(encoding="utf-8")
 PINNED = set(re.findall(r"^([A-Za-z0-9._-]+)==", LOCK, re.MULTILINE))
@@ -19,6 +19,14 @@ def project() -> dict[str, Any]:
 
 def name_of(requirement: str) -> str:
     return re.split(r"[<>=!~\[; ]", requirement)[0].lower()
+
+
+def identifiers(module: Module) -> set[str]:
+    """Collect every word that the code itself uses: names, attributes, parameters, modules, keys."""
+    words = set(module.name.split("."))
+    for node in module.nodes:
+        words |= {str(getattr(node, field)) for field in ("id", "attr", "arg", "name", "value") if hasattr(node, field)}
+    return words
 
 
 def test_every_declared_requirement_is_locked():
@@ -46,6 +54,18 @@ def test_what_is_installed_here_is_what_is_locked():
 
 def test_version_is_a_plain_release_number():
     assert re.fullmatch(r"\d+\.\d+\.\d+", arb.__version__)
+
+
+def test_every_code_name_of_the_glossary_is_a_name_in_the_program():
+    rows = re.findall(
+        r"^\|[^|]+\|[^|]+\|([^|]+)\|$", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    promised = {name for cell in rows for name in re.findall(r"`(\w+)`", cell) if not name.startswith("_")}
+
+    spoken = {name for module in read_tree("arb") for name in identifiers(module)}
+
+    assert len(promised) > 50
+    assert promised - spoken == set()
 
 
 def test_decisions_are_numbered_without_gap_and_answer_four_questions():
