@@ -18,7 +18,7 @@ CLOCK_READS = frozenset(
     {
         *(f"time.{name}" for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time")),
         *(f"time.{name}_ns" for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time")),
-        *(f"time.{name}" for name in ("clock_gettime", "clock_gettime_ns", "sleep")),
+        *(f"time.{name}" for name in ("clock_gettime", "clock_gettime_ns")),
         *(f"datetime.datetime.{name}" for name in ("now", "utcnow", "today")),
         "datetime.date.today",
         "trio.current_time",

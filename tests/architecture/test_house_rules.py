@@ -81,7 +81,7 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (one_clock, "arb/venues/upbit/orders.py", "from datetime import UTC, datetime\nat = datetime.now(UTC)"),
     (one_clock, "arb/venues/upbit/orders.py", "import datetime as dt\nat = dt.date.today()"),
     (one_clock, "arb/venues/wire/ws.py", "import trio\nat = trio.current_time()"),
-    (one_clock, "arb/supervision/deadman.py", "import time\ntime.sleep(1)"),
+    (one_clock, "arb/supervision/deadman.py", "import time\ntime.time()"),
     (rules.timeless_core_names, "arb/state/book.py", "def fold_v2(book): ..."),
     (rules.timeless_core_names, "arb/state/d77_book.py", ""),
     (rules.timeless_core_names, "arb/risk/gate.py", "def admit(intent, is_paper): ..."),
