@@ -83,6 +83,8 @@ class Surroundings:
     """Serves the simulated venues of mock mode."""
     check_s: float = CHECK_S
     """How often the core is told the time between two evaluations."""
+    status_every_s: float = STATUS_EVERY_S
+    """Between two polls of what a venue says about its instruments over REST alone."""
     segment_ns: int = SEGMENT_NS
     """Age at which a segment of the journal is closed."""
 
@@ -324,7 +326,7 @@ class Assembly:
             market=access.market,
             symbols=access.symbols,
             instruments=tuple(access.instruments.values()),
-            interval_s=STATUS_EVERY_S,
+            interval_s=self.around.status_every_s,
             latest_key=f"status/{access.spec.venue}",
         )
         await poll_status(
@@ -354,6 +356,7 @@ class Assembly:
                     backoff=backoff,
                     budget=budget,
                     random=self.around.random,
+                    clock=self.around.clock,
                     on_restart=self.sight.restarted,
                 )
             except BudgetSpent as error:

@@ -147,6 +147,7 @@ def run_whole(
     market: MarketPlan | None = None,
     faults: Sequence[Fault] = (),
     check_s: float = 1.0,
+    status_every_s: float = 60.0,
     segment_s: float = 3_600.0,
     extra: Extra | None = None,
 ) -> Whole:
@@ -165,6 +166,7 @@ def run_whole(
                 seconds=seconds,
                 market=market or MarketPlan(),
                 check_s=check_s,
+                status_every_s=status_every_s,
                 segment_s=segment_s,
                 extra=extra or Extra(),
             ),
@@ -207,6 +209,7 @@ async def _run(
     seconds: float,
     market: MarketPlan,
     check_s: float,
+    status_every_s: float,
     segment_s: float,
     extra: Extra,
 ) -> Whole:
@@ -226,6 +229,7 @@ async def _run(
             build="whole",
             simulate=memory,
             check_s=check_s,
+            status_every_s=status_every_s,
             segment_ns=int(segment_s * 1e9),
         )
         watching = observers(settings, clock, run_id=around.run_id, build=around.build, console=console)
