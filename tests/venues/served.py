@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from arb.domain.ids import InstrumentId
 from arb.domain.instrument import Instrument
 from arb.venues import load_venue
-from arb.venues.simulated.dialect import Answer, Ask, Out, Session
+from arb.venues.simulated.dialect import Ask, HttpAnswer, Out, Session
 from arb.venues.simulated.listings import listing
 from arb.venues.simulated.models import FaultScript
 from arb.venues.simulated.world import WorldPlan
@@ -81,7 +81,7 @@ class Floor:
         found = self.front.dialect.ask(
             Ask(method=method, path=parts.path, query=parts.query, headers=headers or {}, body=body), self.now_ns
         )
-        if not isinstance(found, Answer):
+        if not isinstance(found, HttpAnswer):
             self.run(max(0, found.ready_ns - self.now_ns) / 1e9)
             answer = found.resolve()
             self.simulation.advance(self.now_ns)
@@ -99,7 +99,7 @@ class Floor:
         assert answer is not None, f"{request.target} was never answered"
         return answer
 
-    def open(self, target: str, headers: tuple[tuple[str, str], ...] = ()) -> Session | Answer:
+    def open(self, target: str, headers: tuple[tuple[str, str], ...] = ()) -> Session | HttpAnswer:
         """A WebSocket handshake."""
         parts = urlsplit(target)
         lower = {name.lower(): value for name, value in headers}
@@ -110,7 +110,7 @@ class Floor:
     def session(self, target: str, *opening: str, headers: tuple[tuple[str, str], ...] = ()) -> Session:
         """An accepted handshake with its first frames sent."""
         session = self.open(target, headers)
-        assert not isinstance(session, Answer), f"{target} was refused with {session.status}"
+        assert not isinstance(session, HttpAnswer), f"{target} was refused with {session.status}"
         for text in opening:
             session.receive(text, self.now_ns)
         return session

@@ -29,7 +29,7 @@ class Ask:
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class HttpAnswer:
     """An HTTP answer, whole."""
 
     status: int
@@ -42,7 +42,7 @@ class Later:
     """The answer exists only from `ready_ns` on (order latency, a slow venue); None from `resolve`: it never comes."""
 
     ready_ns: int
-    resolve: Callable[[], Answer | None]
+    resolve: Callable[[], HttpAnswer | None]
 
 
 @attrs.frozen
@@ -93,10 +93,10 @@ class Dialect(Protocol):
     def rules(self) -> StreamRules:
         """How its streams are kept."""
 
-    def ask(self, ask: Ask, now_ns: int) -> Answer | Later:
+    def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         """Answer an HTTP request."""
 
-    def open(self, ask: Ask, now_ns: int) -> Session | Answer:
+    def open(self, ask: Ask, now_ns: int) -> Session | HttpAnswer:
         """Accept a WebSocket handshake, or refuse it with an answer."""
 
     def close(self, session: Session) -> None:

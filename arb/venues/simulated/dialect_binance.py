@@ -15,7 +15,7 @@ import msgspec
 
 from arb.domain.instrument import Instrument
 from arb.venues.simulated.auth_binance import BinanceFault
-from arb.venues.simulated.dialect import Answer
+from arb.venues.simulated.dialect import HttpAnswer
 from arb.venues.simulated.facts import ZERO, BookImage, Levels, PublicTrade
 from arb.venues.simulated.tape import DAY_NS, Tape
 
@@ -38,12 +38,12 @@ def bare(value: Decimal) -> str:
     return f"{value.normalize():f}" if value else "0"
 
 
-def answer(body: object, headers: Headers = (), status: int = 200) -> Answer:
+def answer(body: object, headers: Headers = (), status: int = 200) -> HttpAnswer:
     """A JSON answer."""
-    return Answer(status=status, body=ENCODER.encode(body), headers=headers)
+    return HttpAnswer(status=status, body=ENCODER.encode(body), headers=headers)
 
 
-def fault_answer(fault: BinanceFault, headers: Headers = ()) -> Answer:
+def fault_answer(fault: BinanceFault, headers: Headers = ()) -> HttpAnswer:
     """An error answer."""
     return answer({"code": fault.code, "msg": fault.message}, headers, fault.status)
 

@@ -15,7 +15,7 @@ from arb.domain.ids import symbol_of
 from arb.domain.instrument import Instrument
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated.auth_binance import BinanceFault, missing
-from arb.venues.simulated.dialect import Answer, Ask, Later
+from arb.venues.simulated.dialect import Ask, HttpAnswer, Later
 from arb.venues.simulated.dialect_binance_stream import MarketSession
 from arb.venues.simulated.facts import BookImage, Fact, MarkChanged, PublicTrade
 from arb.venues.simulated.models import FaultKind
@@ -37,7 +37,7 @@ class Budgets:
     """Each with the header that tells its use."""
     offences: Offences = attrs.field(factory=lambda: Offences(20, 120))
 
-    def bad_weather(self, weather: Weather, ask: Ask, now_ns: int) -> Answer | None:
+    def bad_weather(self, weather: Weather, ask: Ask, now_ns: int) -> HttpAnswer | None:
         """The answer while a fault script has the whole front down."""
         status = weather.status(now_ns, ask.path)
         if status == 418:
@@ -49,9 +49,9 @@ class Budgets:
             )
         if status == 429:
             return _limited(429, weather.left_s(FaultKind.RATE_LIMIT, now_ns), "Too much request weight used.")
-        return None if status is None else Answer(status=status, body=UNKNOWN)
+        return None if status is None else HttpAnswer(status=status, body=UNKNOWN)
 
-    def take(self, weight: int, now_ns: int) -> Answer | None:
+    def take(self, weight: int, now_ns: int) -> HttpAnswer | None:
         """Count a request; an answer when the budget refuses it."""
         banned_s = self.offences.ban_left_s(now_ns)
         if banned_s:
@@ -75,35 +75,35 @@ class Budgets:
         allowed = [quota.take(1, now_ns) for _, quota in self.orders]
         return None if all(allowed) else BinanceFault(429, -1015, "Too many new orders; current limit is exceeded.")
 
-    def stamped(self, found: Answer | Later, now_ns: int, *, is_order: bool) -> Answer | Later:
+    def stamped(self, found: HttpAnswer | Later, now_ns: int, *, is_order: bool) -> HttpAnswer | Later:
         """The answer with the headers that tell what was used."""
         headers = [("X-MBX-USED-WEIGHT-1M", str(self.weight.spent(now_ns)))]
         if is_order:
             headers += [(name, str(quota.spent(now_ns))) for name, quota in self.orders]
-        if isinstance(found, Answer):
+        if isinstance(found, HttpAnswer):
             return attrs.evolve(found, headers=(*found.headers, *headers))
         later = found
 
-        def resolve() -> Answer | None:
+        def resolve() -> HttpAnswer | None:
             answer = later.resolve()
             return None if answer is None else attrs.evolve(answer, headers=(*answer.headers, *headers))
 
         return Later(later.ready_ns, resolve)
 
 
-def _limited(status: int, wait_s: int, message: str) -> Answer:
+def _limited(status: int, wait_s: int, message: str) -> HttpAnswer:
     return binance.answer({"code": -1003, "msg": message}, (("Retry-After", str(wait_s)),), status)
 
 
 @attrs.define(eq=False)
-class Market:
+class BinanceTapes:
     """The public half of one venue."""
 
     tapes: dict[str, Tape]
     logs: dict[str, binance.DepthLog]
     shared_ids: int
 
-    def rows(self, sent: Sent, row: Callable[[Tape], binance.Row]) -> Answer | BinanceFault:
+    def rows(self, sent: Sent, row: Callable[[Tape], binance.Row]) -> HttpAnswer | BinanceFault:
         """One row for `symbol`, several for `symbols`, else all."""
         if "symbol" in sent:
             tape = self.tapes.get(sent["symbol"])
@@ -111,7 +111,7 @@ class Market:
         names = [one.strip('" ') for one in sent.get("symbols", "").strip("[]").split(",") if one]
         return binance.answer([row(tape) for name, tape in self.tapes.items() if not names or name in names])
 
-    def common(self, name: str, sent: Sent, now_ns: int) -> Answer | BinanceFault | None:
+    def common(self, name: str, sent: Sent, now_ns: int) -> HttpAnswer | BinanceFault | None:
         """Calls that both venues answer alike; None: none of them."""
         if name not in ("depth", "trades", "historicalTrades", "aggTrades", "klines", "avgPrice"):
             return None
@@ -139,7 +139,7 @@ class Market:
             else binance.answer([binance.candle_row(tape, now_ns, unit_ms)])
         )
 
-    def _depth(self, tape: Tape, limit: int) -> Answer:
+    def _depth(self, tape: Tape, limit: int) -> HttpAnswer:
         log = self.logs[tape.instrument.symbol]
         bids, asks = (log.image.bids, log.image.asks) if log.image is not None else ((), ())
         row: binance.Row = {"lastUpdateId": log.update_id}
@@ -177,7 +177,7 @@ class Market:
                 del session.out[said:]
 
 
-def open_market(instruments: tuple[Instrument, ...], shared_ids: int) -> Market:
+def open_market(instruments: tuple[Instrument, ...], shared_ids: int) -> BinanceTapes:
     """Empty tapes and logs."""
     logs = {one.symbol: binance.DepthLog(FIRST_UPDATE_ID, shared_ids) for one in instruments}
-    return Market(open_tapes(instruments), logs, shared_ids)
+    return BinanceTapes(open_tapes(instruments), logs, shared_ids)

@@ -13,7 +13,7 @@ from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_spot_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault, missing
 from arb.venues.simulated.desk import Desk, Pending
-from arb.venues.simulated.dialect import Answer, Later
+from arb.venues.simulated.dialect import HttpAnswer, Later
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
 from arb.venues.simulated.facts import OrderView, Refused
 from arb.venues.simulated.models import FaultKind
@@ -21,7 +21,7 @@ from arb.venues.simulated.models import FaultKind
 NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
 UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
 Sent = Mapping[str, str]
-Found = Answer | Later | BinanceFault
+Found = HttpAnswer | Later | BinanceFault
 
 
 def _place(desk: Desk, sent: Sent, now_ns: int) -> Found:
@@ -43,7 +43,7 @@ def _place(desk: Desk, sent: Sent, now_ns: int) -> Found:
 
 
 def _answered(pending: Pending, row: Callable[[OrderView], binance.Row]) -> Later:
-    def resolve() -> Answer | None:
+    def resolve() -> HttpAnswer | None:
         outcome = pending.outcome()
         if outcome is None:
             return None
@@ -93,7 +93,7 @@ def _cancel_all(desk: Desk, sent: Sent, now_ns: int) -> Found:
     if not pendings:
         return UNKNOWN_ORDER
 
-    def resolve() -> Answer:
+    def resolve() -> HttpAnswer:
         outcomes = [pending.outcome() for pending in pendings]
         return binance.answer([rows.cancel_row(one) for one in outcomes if isinstance(one, OrderView)])
 

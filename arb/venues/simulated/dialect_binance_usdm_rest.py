@@ -16,12 +16,12 @@ from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault, missing
 from arb.venues.simulated.desk import Desk, Pending
-from arb.venues.simulated.dialect import Answer, Later
+from arb.venues.simulated.dialect import HttpAnswer, Later
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
 from arb.venues.simulated.facts import ZERO, EndCause, NewOrder, OrderView, PositionView, RefusalReason, Refused
 
 Sent = Mapping[str, str]
-Found = Answer | Later | BinanceFault
+Found = HttpAnswer | Later | BinanceFault
 NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
 UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
 SIDE_MISMATCH = BinanceFault(400, -4061, "Order's position side does not match user's setting.")
@@ -60,7 +60,7 @@ def _as_acknowledged(view: OrderView) -> OrderView:
 
 
 def _answered(pending: Pending, row: Callable[[OrderView], binance.Row]) -> Later:
-    def resolve() -> Answer | None:
+    def resolve() -> HttpAnswer | None:
         outcome = pending.outcome()
         if outcome is None:
             return None

@@ -15,7 +15,7 @@ from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault
 from arb.venues.simulated.desk import Desk
-from arb.venues.simulated.dialect import Answer, Closing, Out
+from arb.venues.simulated.dialect import Closing, HttpAnswer, Out
 from arb.venues.simulated.facts import BalanceChanged, Executed, Fact, OrderChanged, PositionChanged
 from arb.venues.simulated.quota import SECOND_NS
 
@@ -121,23 +121,23 @@ class UserSession:
 # --- listen key -----------------------------------------------------------------------------------
 
 
-def start_key(key: ListenKey, now_ns: int) -> Answer | BinanceFault:
+def start_key(key: ListenKey, now_ns: int) -> HttpAnswer | BinanceFault:
     """POST listenKey"""
     return binance.answer({"listenKey": key.start(now_ns)})
 
 
-def extend_key(key: ListenKey, now_ns: int) -> Answer | BinanceFault:
+def extend_key(key: ListenKey, now_ns: int) -> HttpAnswer | BinanceFault:
     """PUT listenKey"""
     return binance.answer({"listenKey": key.key}) if key.extend(now_ns) else NO_KEY
 
 
-def end_key(key: ListenKey, _now_ns: int) -> Answer | BinanceFault:
+def end_key(key: ListenKey, _now_ns: int) -> HttpAnswer | BinanceFault:
     """DELETE listenKey"""
     key.end()
     return binance.answer({})
 
 
-KEYED: dict[tuple[str, str], Callable[[ListenKey, int], Answer | BinanceFault]] = {
+KEYED: dict[tuple[str, str], Callable[[ListenKey, int], HttpAnswer | BinanceFault]] = {
     ("POST", "/fapi/v1/listenKey"): start_key,
     ("PUT", "/fapi/v1/listenKey"): extend_key,
     ("DELETE", "/fapi/v1/listenKey"): end_key,

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 import attrs
 import msgspec
 
-from arb.venues.simulated.dialect import Answer, Ask, Later, Session, StreamRules
+from arb.venues.simulated.dialect import Ask, HttpAnswer, Later, Session, StreamRules
 from arb.venues.simulated.facts import Fact
 from arb.venues.simulated.weather import Weather
 
@@ -40,16 +40,16 @@ class DunamuDialect:
         """The venue folder it speaks for."""
         return "dunamu"
 
-    def ask(self, ask: Ask, now_ns: int) -> Answer | Later:
+    def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         """Answer an HTTP request."""
         status = self.weather.status(now_ns, ask.path)
         if status is not None:
-            return Answer(status=status, body=b"")
+            return HttpAnswer(status=status, body=b"")
         if ask.path != "/v1/forex/recent":
-            return Answer(status=404, body=b"[]")
+            return HttpAnswer(status=404, body=b"[]")
         codes = [code for value in parse_qs(ask.query).get("codes", []) for code in value.split(",")]
         body = ENCODER.encode([self._row(now_ns) for code in codes if code == "FRX.KRWUSD"])
-        return self.weather.delayed(Answer(status=200, body=body), now_ns, ask.path)
+        return self.weather.delayed(HttpAnswer(status=200, body=body), now_ns, ask.path)
 
     def _row(self, now_ns: int) -> dict[str, object]:
         base = self.rate()
@@ -66,9 +66,9 @@ class DunamuDialect:
             "changeRate": 0, "signedChangePrice": 0, "signedChangeRate": 0,
         }  # fmt: skip
 
-    def open(self, _ask: Ask, _now_ns: int) -> Session | Answer:
+    def open(self, _ask: Ask, _now_ns: int) -> Session | HttpAnswer:
         """There are no streams."""
-        return Answer(status=404, body=b"")
+        return HttpAnswer(status=404, body=b"")
 
     def close(self, _session: Session) -> None:
         """There are no streams."""

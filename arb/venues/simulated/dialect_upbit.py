@@ -16,7 +16,7 @@ from arb.domain.ids import symbol_of
 from arb.venues.simulated import dialect_upbit_public as public
 from arb.venues.simulated.auth_upbit import UpbitGuard
 from arb.venues.simulated.desk import Desk
-from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Session, StreamRules
+from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Session, StreamRules
 from arb.venues.simulated.dialect_upbit_private import UpbitFault
 from arb.venues.simulated.dialect_upbit_rest import GROUPS, ROUTES, body_answer, fault_answer, first, many, query_of
 from arb.venues.simulated.dialect_upbit_stream import UpbitSession
@@ -74,7 +74,7 @@ class UpbitDialect:
 
     # --- REST ---
 
-    def ask(self, ask: Ask, now_ns: int) -> Answer | Later:
+    def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         """Answer an HTTP request."""
         if ask.path == "/sim/ledger":
             return body_answer(ledger_of(self.desk))
@@ -89,7 +89,7 @@ class UpbitDialect:
         )
         return self.weather.delayed(found, now_ns, ask.path)
 
-    def _bad_weather(self, ask: Ask, now_ns: int) -> Answer:
+    def _bad_weather(self, ask: Ask, now_ns: int) -> HttpAnswer:
         status = self.weather.status(now_ns, ask.path)
         if status == 429:
             return fault_answer(UpbitFault(429, "too_many_requests", "요청 수 제한을 초과했습니다."))
@@ -99,11 +99,11 @@ class UpbitDialect:
                     418, "too_many_requests", f"{self.weather.left_s(FaultKind.BAN, now_ns)}초 동안 차단되었습니다."
                 )
             )
-        return Answer(status=status or 503, body=b"<html><body>Service Temporarily Unavailable</body></html>")
+        return HttpAnswer(status=status or 503, body=b"<html><body>Service Temporarily Unavailable</body></html>")
 
     def _counted(
-        self, group: str, now_ns: int, is_public: bool, answer: Callable[[], Answer | Later]
-    ) -> Answer | Later:
+        self, group: str, now_ns: int, is_public: bool, answer: Callable[[], HttpAnswer | Later]
+    ) -> HttpAnswer | Later:
         banned_s = self.offences.ban_left_s(now_ns)
         if banned_s:
             return fault_answer(UpbitFault(418, "too_many_requests", f"{banned_s}초 동안 차단되었습니다."))
@@ -115,7 +115,7 @@ class UpbitDialect:
         header = ("Remaining-Req", f"group={group}; min=1800; sec={quota.left(now_ns)}")
         return _with_header(answer(), header)
 
-    def _private(self, ask: Ask, now_ns: int) -> Answer | Later:
+    def _private(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         route = ROUTES.get((ask.method, ask.path))
         if route is None:
             return fault_answer(UpbitFault(404, "not_found", "요청하신 경로를 찾을 수 없습니다."))
@@ -125,7 +125,7 @@ class UpbitDialect:
         group = GROUPS.get((ask.method, ask.path), "default")
         return self._counted(group, now_ns, False, lambda: route(self.desk, ask, now_ns))
 
-    def _public(self, ask: Ask, now_ns: int) -> Answer:
+    def _public(self, ask: Ask, now_ns: int) -> HttpAnswer:
         sent = query_of(ask)
         match ask.path.split("/")[2:]:
             case ["market", "all"]:
@@ -160,12 +160,12 @@ class UpbitDialect:
                 return self._rows([first(sent, "market")], lambda tape: public.candle_row(tape, now_ns, unit_s))
         return _quotation_fault(404)
 
-    def _rows(self, codes: list[str], row: Callable[[Tape], public.Row]) -> Answer:
+    def _rows(self, codes: list[str], row: Callable[[Tape], public.Row]) -> HttpAnswer:
         if not codes or any(code not in self.tapes for code in codes):
             return _quotation_fault(404 if codes else 400)
         return body_answer([row(self.tapes[code]) for code in codes])
 
-    def _books(self, codes: list[str], level: str, count: str) -> Answer:
+    def _books(self, codes: list[str], level: str, count: str) -> HttpAnswer:
         try:
             step = Decimal(level or 0)
         except InvalidOperation:
@@ -178,7 +178,7 @@ class UpbitDialect:
 
         return self._rows(codes, row)
 
-    def _trades(self, code: str, count: str) -> Answer:
+    def _trades(self, code: str, count: str) -> HttpAnswer:
         tape = self.tapes.get(code)
         if tape is None:
             return _quotation_fault(404)
@@ -187,15 +187,15 @@ class UpbitDialect:
 
     # --- streams ---
 
-    def open(self, ask: Ask, now_ns: int) -> Session | Answer:
+    def open(self, ask: Ask, now_ns: int) -> Session | HttpAnswer:
         """Accept a handshake on `/websocket/v1` or `/websocket/v1/private`."""
         if self.weather.refuses_streams(now_ns):
-            return Answer(status=503, body=b"")
+            return HttpAnswer(status=503, body=b"")
         if not self.quotas["websocket-connect"].take(1, now_ns):
-            return Answer(status=429, body=b"")
+            return HttpAnswer(status=429, body=b"")
         is_private = ask.path.startswith("/websocket/v1/private")
         if not is_private and ask.path.rstrip("/") != "/websocket/v1":
-            return Answer(status=404, body=b"")
+            return HttpAnswer(status=404, body=b"")
         if is_private and (fault := self.guard.check(ask)) is not None:
             return body_answer({"error": {"name": fault.name, "message": fault.message}}, 401)
         session = UpbitSession(self.tapes, self.desk.account if is_private else None)
@@ -235,17 +235,17 @@ class UpbitDialect:
         return self.weather.frozen_until_ns(now_ns)
 
 
-def _quotation_fault(status: int) -> Answer:
+def _quotation_fault(status: int) -> HttpAnswer:
     message = "Code not found" if status == 404 else "Invalid parameter. Check the given value!"
     return body_answer({"error": {"name": status, "message": message}}, status)
 
 
-def _with_header(found: Answer | Later, header: tuple[str, str]) -> Answer | Later:
-    if isinstance(found, Answer):
+def _with_header(found: HttpAnswer | Later, header: tuple[str, str]) -> HttpAnswer | Later:
+    if isinstance(found, HttpAnswer):
         return attrs.evolve(found, headers=(*found.headers, header))
     later = found
 
-    def resolve() -> Answer | None:
+    def resolve() -> HttpAnswer | None:
         answer = later.resolve()
         return None if answer is None else attrs.evolve(answer, headers=(*answer.headers, header))
 

@@ -16,7 +16,7 @@ from arb.domain.order import OrderState, Side
 from arb.venues.simulated import dialect_upbit_private as private
 from arb.venues.simulated.auth_upbit import json_fields
 from arb.venues.simulated.desk import Desk, Pending
-from arb.venues.simulated.dialect import Answer, Ask, Later
+from arb.venues.simulated.dialect import Ask, HttpAnswer, Later
 from arb.venues.simulated.dialect_upbit_public import ENCODER, KST, Row
 from arb.venues.simulated.facts import ZERO, NewOrder, OrderView, Refused
 from arb.venues.simulated.models import FaultKind
@@ -26,12 +26,12 @@ NOT_FOUND = private.UpbitFault(404, "order_not_found", "주문을 찾지 못했�
 INVALID = private.UpbitFault(400, "invalid_parameter", "잘못된 파라미터")
 
 
-def body_answer(body: object, status: int = 200) -> Answer:
+def body_answer(body: object, status: int = 200) -> HttpAnswer:
     """A JSON answer."""
-    return Answer(status=status, body=ENCODER.encode(body))
+    return HttpAnswer(status=status, body=ENCODER.encode(body))
 
 
-def fault_answer(fault: private.UpbitFault) -> Answer:
+def fault_answer(fault: private.UpbitFault) -> HttpAnswer:
     """An error of the Exchange API."""
     return body_answer({"error": {"name": fault.name, "message": fault.message}}, fault.status)
 
@@ -57,7 +57,7 @@ def many(sent: Sent, name: str) -> list[str]:
 # --- reads ----------------------------------------------------------------------------------------
 
 
-def accounts(desk: Desk, _ask: Ask, _now_ns: int) -> Answer:
+def accounts(desk: Desk, _ask: Ask, _now_ns: int) -> HttpAnswer:
     """GET /v1/accounts"""
     return body_answer([_account_row(desk, str(one.asset)) for one in desk.balances()])
 
@@ -74,7 +74,7 @@ def _account_row(desk: Desk, asset: str) -> Row:
     }
 
 
-def chance(desk: Desk, ask: Ask, _now_ns: int) -> Answer:
+def chance(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
     """GET /v1/orders/chance"""
     instrument = desk.instruments.get(first(query_of(ask), "market"))
     if instrument is None:
@@ -111,7 +111,7 @@ def _selected(desk: Desk, sent: Sent) -> OrderView | None:
     return desk.order(number) if uuid else desk.order_named(name) if name else None
 
 
-def order(desk: Desk, ask: Ask, _now_ns: int) -> Answer:
+def order(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
     """GET /v1/order"""
     sent = query_of(ask)
     if not first(sent, "uuid") and not first(sent, "identifier"):
@@ -122,7 +122,7 @@ def order(desk: Desk, ask: Ask, _now_ns: int) -> Answer:
     return body_answer({**private.order_row(view), "trades": private.trade_rows(view, desk.executions(view.order_id))})
 
 
-def orders_by_ids(desk: Desk, ask: Ask, _now_ns: int) -> Answer:
+def orders_by_ids(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
     """GET /v1/orders/uuids"""
     sent = query_of(ask)
     if bool(sent.get("uuids")) == bool(sent.get("identifiers")):
@@ -136,7 +136,7 @@ def _by_ids(desk: Desk, sent: Sent) -> list[OrderView]:
     return [view for view in (*by_uuid, *by_name) if view is not None]
 
 
-def open_orders(desk: Desk, ask: Ask, _now_ns: int) -> Answer:
+def open_orders(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
     """GET /v1/orders/open"""
     sent = query_of(ask)
     states = many(sent, "states") + many(sent, "state") or ["wait"]
@@ -144,7 +144,7 @@ def open_orders(desk: Desk, ask: Ask, _now_ns: int) -> Answer:
     return body_answer(rows)
 
 
-def closed_orders(desk: Desk, ask: Ask, _now_ns: int) -> Answer:
+def closed_orders(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
     """GET /v1/orders/closed"""
     sent = query_of(ask)
     states = many(sent, "states") + many(sent, "state") or ["done", "cancel"]
@@ -161,7 +161,7 @@ def _paged(views: list[OrderView], sent: Sent) -> list[Row]:
     return [private.order_row(view) for view in chosen[start : start + size]]
 
 
-def wallets(desk: Desk, _ask: Ask, now_ns: int) -> Answer:
+def wallets(desk: Desk, _ask: Ask, now_ns: int) -> HttpAnswer:
     """GET /v1/status/wallet"""
     updated = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).isoformat(timespec="milliseconds")
     assets = sorted({str(one) for each in desk.instruments.values() for one in (each.base, each.quote)})
@@ -173,7 +173,7 @@ def wallets(desk: Desk, _ask: Ask, now_ns: int) -> Answer:
     ])  # fmt: skip
 
 
-def api_keys(desk: Desk, _ask: Ask, now_ns: int) -> Answer:
+def api_keys(desk: Desk, _ask: Ask, now_ns: int) -> HttpAnswer:
     """GET /v1/api_keys"""
     expires = datetime.fromtimestamp(now_ns // 1_000_000_000 + 31_536_000, KST).isoformat()
     return body_answer([{"access_key": desk.key, "expire_at": expires}])
@@ -182,7 +182,7 @@ def api_keys(desk: Desk, _ask: Ask, now_ns: int) -> Answer:
 # --- orders ---------------------------------------------------------------------------------------
 
 
-def place(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
+def place(desk: Desk, ask: Ask, now_ns: int) -> HttpAnswer | Later:
     """POST /v1/orders"""
     parsed = private.parse_order(json_fields(ask.body) or {}, desk.instruments)
     return (
@@ -197,7 +197,7 @@ def _placing(desk: Desk, new: NewOrder, now_ns: int, row: Callable[[OrderView], 
     return Later(pending.ready_ns, lambda: _placed(pending, new, row))
 
 
-def _placed(pending: Pending, new: NewOrder, row: Callable[[OrderView], Row]) -> Answer | None:
+def _placed(pending: Pending, new: NewOrder, row: Callable[[OrderView], Row]) -> HttpAnswer | None:
     outcome = pending.outcome()
     if outcome is None:
         return None
@@ -211,7 +211,7 @@ def _paying(new: NewOrder) -> str:
     return quote if new.side is Side.BUY else base
 
 
-def test_order(desk: Desk, ask: Ask, now_ns: int) -> Answer:
+def test_order(desk: Desk, ask: Ask, now_ns: int) -> HttpAnswer:
     """POST /v1/orders/test"""
     parsed = private.parse_order(json_fields(ask.body) or {}, desk.instruments)
     if isinstance(parsed, private.UpbitFault):
@@ -222,7 +222,7 @@ def test_order(desk: Desk, ask: Ask, now_ns: int) -> Answer:
     return body_answer({**private.order_row(verdict), "uuid": private.order_uuid(0)}, 201)
 
 
-def cancel(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
+def cancel(desk: Desk, ask: Ask, now_ns: int) -> HttpAnswer | Later:
     """DELETE /v1/order: accepted, not completed; the body still shows the order as it was."""
     view = _selected(desk, query_of(ask))
     if view is None or view.state is not OrderState.OPEN:
@@ -230,10 +230,10 @@ def cancel(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     return _cancelling(desk, view, now_ns, lambda: body_answer(private.order_row(view)))
 
 
-def _cancelling(desk: Desk, view: OrderView, now_ns: int, done: Callable[[], Answer]) -> Later:
+def _cancelling(desk: Desk, view: OrderView, now_ns: int, done: Callable[[], HttpAnswer]) -> Later:
     pending = desk.cancel(view.order_id, now_ns)
 
-    def resolve() -> Answer | None:
+    def resolve() -> HttpAnswer | None:
         outcome = pending.outcome()
         if isinstance(outcome, Refused):
             return fault_answer(private.fault_of(outcome, view.order.side, ""))
@@ -242,7 +242,7 @@ def _cancelling(desk: Desk, view: OrderView, now_ns: int, done: Callable[[], Ans
     return Later(pending.ready_ns, resolve)
 
 
-def cancel_by_ids(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
+def cancel_by_ids(desk: Desk, ask: Ask, now_ns: int) -> HttpAnswer | Later:
     """DELETE /v1/orders/uuids"""
     sent = query_of(ask)
     if (
@@ -253,7 +253,7 @@ def cancel_by_ids(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     return _cancel_many(desk, _by_ids(desk, sent), now_ns)
 
 
-def cancel_open(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
+def cancel_open(desk: Desk, ask: Ask, now_ns: int) -> HttpAnswer | Later:
     """DELETE /v1/orders/open"""
     sent = query_of(ask)
     sides = {"ask": (Side.SELL,), "bid": (Side.BUY,)}.get(first(sent, "cancel_side"), (Side.BUY, Side.SELL))
@@ -275,12 +275,12 @@ def cancel_open(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     return _cancel_many(desk, views[: min(int(count) if count.isdigit() else 20, 300)], now_ns)
 
 
-def _cancel_many(desk: Desk, views: list[OrderView], now_ns: int) -> Answer | Later:
+def _cancel_many(desk: Desk, views: list[OrderView], now_ns: int) -> HttpAnswer | Later:
     pendings = [(view, desk.cancel(view.order_id, now_ns)) for view in views]
     if not pendings:
         return body_answer({"success": {"count": 0, "orders": []}, "failed": {"count": 0, "orders": []}})
 
-    def resolve() -> Answer:
+    def resolve() -> HttpAnswer:
         parts: dict[bool, list[Row]] = {True: [], False: []}
         for view, pending in pendings:
             row = private.order_row(view)
@@ -296,7 +296,7 @@ def _cancel_many(desk: Desk, views: list[OrderView], now_ns: int) -> Answer | La
     return Later(max(pending.ready_ns for _, pending in pendings), resolve)
 
 
-def cancel_and_new(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
+def cancel_and_new(desk: Desk, ask: Ask, now_ns: int) -> HttpAnswer | Later:
     """POST /v1/orders/cancel_and_new: the new order has the side and market of the old one."""
     fields = json_fields(ask.body) or {}
     sent = {
@@ -318,7 +318,7 @@ def cancel_and_new(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     cancelled = desk.cancel(view.order_id, now_ns)
     placed = desk.submit(parsed, now_ns)
 
-    def resolve() -> Answer | None:
+    def resolve() -> HttpAnswer | None:
         gone, made = cancelled.outcome(), placed.outcome()
         if gone is None or made is None:
             return None
@@ -331,7 +331,7 @@ def cancel_and_new(desk: Desk, ask: Ask, now_ns: int) -> Answer | Later:
     return Later(max(cancelled.ready_ns, placed.ready_ns), resolve)
 
 
-Route = Callable[[Desk, Ask, int], Answer | Later]
+Route = Callable[[Desk, Ask, int], HttpAnswer | Later]
 ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v1/accounts"): accounts,
     ("GET", "/v1/orders/chance"): chance,

@@ -28,7 +28,7 @@ STATUS_NS = 10 * SECOND_NS
 
 
 @attrs.frozen(kw_only=True)
-class Wish:
+class StreamWish:
     """One type object of a request."""
 
     type: str
@@ -54,7 +54,7 @@ class UpbitSession:
     tapes: Mapping[str, Tape]
     account: str | None
     """None: a public connection."""
-    wishes: tuple[Wish, ...] = ()
+    wishes: tuple[StreamWish, ...] = ()
     format: str = "DEFAULT"
     out: list[Out] = attrs.field(factory=list)
     per_second: Quota = attrs.field(factory=lambda: Quota(5, SECOND_NS))
@@ -123,7 +123,7 @@ class UpbitSession:
         body: public.Row = {"method": "LIST_SUBSCRIPTIONS", "result": rows, "ticket": ticket}
         self.out.append(public.ENCODER.encode(body))
 
-    def _snapshot(self, wish: Wish) -> None:
+    def _snapshot(self, wish: StreamWish) -> None:
         for code, units in wish.codes.items():
             tape = self.tapes.get(code)
             if tape is None:
@@ -135,7 +135,7 @@ class UpbitSession:
             elif wish.type == "trade" and tape.trades:
                 self._send(public.trade_frame(tape, tape.trades[-1], "SNAPSHOT"))
 
-    def _realtime(self, wish: Wish, fact: Fact) -> None:
+    def _realtime(self, wish: StreamWish, fact: Fact) -> None:
         match fact:
             case BookImage(instrument=instrument) if wish.type == "orderbook":
                 code = symbol_of(instrument)
@@ -158,7 +158,7 @@ class UpbitSession:
             case BalanceChanged() if wish.type == "myAsset" and fact.account == self.account:
                 self._send(private.asset_frame(fact))
 
-    def _book(self, wish: Wish, tape: Tape, image: BookImage, units: int, stream: str) -> None:
+    def _book(self, wish: StreamWish, tape: Tape, image: BookImage, units: int, stream: str) -> None:
         if wish.level and f"{wish.level.normalize():f}" not in public.supported_levels(tape):
             return  # an unsupported level gives no data, silently
         self._send(public.orderbook_frame(image, tape.instrument.symbol, units, wish.level, stream))
@@ -170,7 +170,7 @@ class UpbitSession:
         self.out.append(public.ENCODER.encode(body))
 
 
-Parsed = tuple[str, tuple[Wish, ...], str, bool]
+Parsed = tuple[str, tuple[StreamWish, ...], str, bool]
 """Ticket, wishes, format (empty: not given), whether it asks for a listing."""
 
 
@@ -194,7 +194,7 @@ def parse_request(text: str) -> Parsed | BadRequest:
     typed = [part for part in parts if "type" in part]
     if not typed:
         return BadRequest("NO_TYPE", "타입이 존재하지 않습니다.")
-    wishes: list[Wish] = []
+    wishes: list[StreamWish] = []
     for part in typed:
         wish = _wish(part)
         if isinstance(wish, BadRequest):
@@ -203,7 +203,7 @@ def parse_request(text: str) -> Parsed | BadRequest:
     return str(tickets[0]), tuple(wishes), spelled, False
 
 
-def _wish(part: dict[str, object]) -> Wish | BadRequest:
+def _wish(part: dict[str, object]) -> StreamWish | BadRequest:
     kind, codes = str(part["type"]), part.get("codes")
     if kind == "myAsset" and codes is not None:
         return BadRequest("WRONG_FORMAT", "myAsset은 codes를 지원하지 않습니다.")
@@ -217,7 +217,7 @@ def _wish(part: dict[str, object]) -> Wish | BadRequest:
         return BadRequest("INVALID_PARAM", "level이 올바르지 않습니다.")
     only_snapshot = bool(part.get("is_only_snapshot", part.get("isOnlySnapshot", False)))
     only_realtime = bool(part.get("is_only_realtime", part.get("isOnlyRealtime", False)))
-    return Wish(
+    return StreamWish(
         type=kind,
         codes=dict(_code_and_units(code) for code in codes or ()),
         level=level,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from arb.venues.simulated.dialect import Answer, Later
+from arb.venues.simulated.dialect import HttpAnswer, Later
 from arb.venues.simulated.models import FaultKind, FaultScript
 from arb.venues.simulated.quota import SECOND_NS
 
@@ -44,11 +44,11 @@ class Weather:
         """The HTTP status that every request is answered with; None: requests are answered."""
         return next((status for kind, status in STATUSES.items() if self.is_on(kind, now_ns, path)), None)
 
-    def delayed(self, found: Answer | Later, now_ns: int, path: str) -> Answer | Later:
+    def delayed(self, found: HttpAnswer | Later, now_ns: int, path: str) -> HttpAnswer | Later:
         """The same answer, late while the venue is slow."""
         if not self.is_on(FaultKind.SLOW, now_ns, path):
             return found
-        if isinstance(found, Answer):
+        if isinstance(found, HttpAnswer):
             return Later(now_ns + SLOW_S * SECOND_NS, lambda: found)
         return Later(found.ready_ns + SLOW_S * SECOND_NS, found.resolve)
 

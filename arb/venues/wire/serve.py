@@ -22,7 +22,7 @@ from wsproto import events as ws_events
 from wsproto.utilities import RemoteProtocolError
 
 from arb.ports import Clock
-from arb.venues.simulated.dialect import Answer, Ask, Closing, Dialect, Out, Session
+from arb.venues.simulated.dialect import Ask, Closing, Dialect, HttpAnswer, Out, Session
 from arb.venues.wire.memory import MemoryStream
 
 MAX_BODY_BYTES = 1_048_576
@@ -30,6 +30,8 @@ MAX_FRAME_BYTES = 65_536
 SEND_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 1.0
 KEEP_ALIVE_S = 120.0
+TURN_S = 0.001
+"""Timers look again at most so often."""
 REASONS = {200: "OK", 201: "Created", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
            408: "Request Timeout", 409: "Conflict", 418: "I'm a teapot", 429: "Too Many Requests",
            500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
@@ -148,10 +150,10 @@ def _as_ask(request: h11.Request, body: bytes) -> Ask:
     return Ask(method=request.method.decode("ascii"), path=path, query=query, headers=headers, body=body)
 
 
-async def _answer_of(front: VenueFront, ask: Ask) -> Answer | None:
+async def _answer_of(front: VenueFront, ask: Ask) -> HttpAnswer | None:
     found = front.dialect.ask(ask, front.clock.wall_ns())
     front.on_activity()
-    if isinstance(found, Answer):
+    if isinstance(found, HttpAnswer):
         return found
     await _sleep_until_ns(front.clock, found.ready_ns)
     front.on_activity()
@@ -160,11 +162,15 @@ async def _answer_of(front: VenueFront, ask: Ask) -> Answer | None:
     return answer
 
 
+def _now_s(clock: Clock) -> float:
+    return clock.monotonic_ns() / 1e9
+
+
 async def _sleep_until_ns(clock: Clock, ready_ns: int) -> None:
     await trio.sleep(max(0.0, (ready_ns - clock.wall_ns()) / 1e9))
 
 
-def _encode_answer(connection: h11.Connection, clock: Clock, answer: Answer) -> bytes:
+def _encode_answer(connection: h11.Connection, clock: Clock, answer: HttpAnswer) -> bytes:
     date = email.utils.formatdate(clock.wall_ns() / 1e9, usegmt=True)
     headers = [("Date", date), ("Content-Type", "application/json;charset=utf-8"), *answer.headers]
     headers.append(("Content-Length", str(len(answer.body))))
@@ -228,7 +234,7 @@ async def _upgrade(front: VenueFront, stream: trio.abc.Stream, ask: Ask, request
         await stream.send_all(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         return
     session = front.dialect.open(ask, front.clock.wall_ns())
-    if isinstance(session, Answer):
+    if isinstance(session, HttpAnswer):
         refusal = ws_events.RejectConnection(
             status_code=session.status, headers=[(b"content-length", b"%d" % len(session.body))], has_body=True
         )
@@ -245,7 +251,7 @@ async def _upgrade(front: VenueFront, stream: trio.abc.Stream, ask: Ask, request
 
 
 async def _run_stream(front: VenueFront, stream: trio.abc.Stream, ws: WSConnection, session: Session) -> None:
-    now = trio.current_time()
+    now = _now_s(front.clock)
     opened = OpenStream(session, front.dialect.rules.max_queued_frames)
     task = StreamTask(front, stream, ws, opened, now, now, now)
     front.streams.add(opened)
@@ -272,7 +278,7 @@ async def _read_stream(task: StreamTask) -> None:
         data = await task.stream.receive_some(MAX_FRAME_BYTES)
         if await _stay_frozen(task.front, task.stream):
             return
-        task.moved_at = trio.current_time()
+        task.moved_at = _now_s(task.front.clock)
         try:
             task.ws.receive_data(bytes(data) or None)
         except RemoteProtocolError:
@@ -292,7 +298,7 @@ async def _handle_events(task: StreamTask) -> bool:
             case ws_events.Ping():
                 await task.send(task.ws.send(event.response()))
             case ws_events.Pong():
-                task.heard_at = trio.current_time()
+                task.heard_at = _now_s(task.front.clock)
             case ws_events.CloseConnection():
                 if task.ws.state.name != "CLOSED":
                     await task.send(task.ws.send(event.response()))
@@ -335,7 +341,7 @@ async def _write_queue(task: StreamTask) -> Closing | None:
         message = ws_events.TextMessage(data=out) if isinstance(out, str) else ws_events.BytesMessage(data=out)
         parts.append(task.ws.send(message))
     if parts:
-        task.moved_at = trio.current_time()
+        task.moved_at = _now_s(task.front.clock)
         await task.send(b"".join(parts))
     return closing
 
@@ -357,8 +363,8 @@ async def _keep_stream(task: StreamTask) -> None:
         idle_end = task.moved_at + (rules.idle_close_s or float("inf"))
         pong_end = task.heard_at + (rules.pong_within_s if rules.ping_every_s else float("inf"))
         age_end = task.opened_at + rules.max_connection_s
-        await trio.sleep_until(min(next_ping, idle_end, pong_end, age_end))
-        now = trio.current_time()
+        await trio.sleep(max(TURN_S, min(next_ping, idle_end, pong_end, age_end) - _now_s(task.front.clock)))
+        now = _now_s(task.front.clock)
         if task.front.dialect.frozen_until_ns(task.front.clock.wall_ns()) is not None:
             await trio.sleep_forever()
         if now >= min(task.moved_at + (rules.idle_close_s or float("inf")), age_end) or now >= (

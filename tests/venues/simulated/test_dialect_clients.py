@@ -8,7 +8,7 @@ import pytest
 
 from arb.domain.ids import ClientOrderId, FeedId, VenueId
 from arb.domain.order import Fill, OrderState, OrderUpdate, Position, Side, TimeInForce
-from arb.venues.simulated.dialect import Answer
+from arb.venues.simulated.dialect import HttpAnswer
 from arb.venues.simulated.models import FaultKind, FaultScript
 from arb.venues.spec import BalancesSeen, BookChanged, BookLost, Fault, MarketProtocol, NeedSnapshot, StreamPlan
 from tests.venues.private import cancel, order, query
@@ -293,7 +293,7 @@ def test_streams_fall_silent_close_and_are_refused_by_script(venue: str) -> None
     floor.run(0.8)
     assert [out.code for out in session.take() if not isinstance(out, str | bytes)] == [1001]
     refused = floor.open(BASES[venue] + plan.path)
-    assert isinstance(refused, Answer)
+    assert isinstance(refused, HttpAnswer)
     assert refused.status == 503
 
 

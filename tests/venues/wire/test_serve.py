@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import h11
 import pytest
 import trio
 from trio_websocket import ConnectionClosed, HandshakeError, wrap_client_stream
 
 from arb.ports import Endpoint
-from arb.venues.simulated.dialect import Answer, Ask, Closing, Later, Out, Session, StreamRules
+from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Out, Session, StreamRules
+from arb.venues.simulated.facts import Fact
 from arb.venues.wire.memory import MemoryNetwork, memory_pair, open_memory_network
 from arb.venues.wire.serve import VenueFront, serve_venue
 
@@ -49,24 +52,27 @@ class EchoDialect:
         self.frozen: int | None = None
         self.sessions: list[EchoSession] = []
 
-    def ask(self, ask: Ask, now_ns: int) -> Answer | Later:
+    def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         body = f"{ask.method} {ask.path}?{ask.query} {ask.body.decode()}".encode()
         if ask.path == "/slow":
-            return Later(now_ns + 3_000_000_000, lambda: Answer(status=200, body=body))
+            return Later(now_ns + 3_000_000_000, lambda: HttpAnswer(status=200, body=body))
         if ask.path == "/never":
             return Later(now_ns, lambda: None)
-        return Answer(status=200, body=body)
+        return HttpAnswer(status=200, body=body)
 
-    def open(self, ask: Ask, now_ns: int) -> Session | Answer:
+    def open(self, ask: Ask, now_ns: int) -> Session | HttpAnswer:
         if ask.path == "/full":
-            return Answer(status=429, body=b"too many")
+            return HttpAnswer(status=429, body=b"too many")
         self.sessions.append(EchoSession())
         return self.sessions[-1]
 
     def close(self, session: Session) -> None:
         self.sessions = [one for one in self.sessions if one is not session]
 
-    def advance(self, now_ns: int) -> None:
+    def advance(self, facts: tuple[Fact, ...], now_ns: int) -> None:
+        return None
+
+    def due_ns(self) -> int | None:
         return None
 
     def frozen_until_ns(self, now_ns: int) -> int | None:
@@ -97,7 +103,7 @@ async def http(
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await stream.receive_some())
+            connection.receive_data(bytes(await stream.receive_some()))
         elif isinstance(event, h11.Response):
             status = event.status_code
         elif isinstance(event, h11.Data):
@@ -143,7 +149,7 @@ async def test_bytes_that_are_no_http_end_only_their_connection(autojump_clock: 
 async def test_frames_travel_both_ways(autojump_clock: trio.testing.MockClock) -> None:
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         start(network, EchoDialect())
-        ws = await wrap_client_stream(nursery, await network(HOST), "venue", "/ws")
+        ws = await wrap_client_stream(nursery, cast(trio.SocketStream, await network(HOST)), "venue", "/ws")
         await ws.send_message("hello")
         assert await ws.get_message() == b"echo hello"
         await ws.aclose()
@@ -154,14 +160,14 @@ async def test_a_refused_handshake_carries_its_status(autojump_clock: trio.testi
         start(network, EchoDialect())
         with pytest.RaisesGroup(HandshakeError, allow_unwrapped=True, flatten_subgroups=True):
             async with trio.open_nursery() as nursery:
-                await wrap_client_stream(nursery, await network(HOST), "venue", "/full")
+                await wrap_client_stream(nursery, cast(trio.SocketStream, await network(HOST)), "venue", "/full")
 
 
 async def test_a_closing_session_closes_its_connection(autojump_clock: trio.testing.MockClock) -> None:
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         dialect = EchoDialect()
         front = start(network, dialect)
-        ws = await wrap_client_stream(nursery, await network(HOST), "venue", "/ws")
+        ws = await wrap_client_stream(nursery, cast(trio.SocketStream, await network(HOST)), "venue", "/ws")
         await ws.send_message("close")
         with pytest.raises(ConnectionClosed):
             await ws.get_message()
@@ -173,7 +179,7 @@ async def test_a_closing_session_closes_its_connection(autojump_clock: trio.test
 async def test_a_reset_session_breaks_the_stream(autojump_clock: trio.testing.MockClock) -> None:
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         start(network, EchoDialect())
-        ws = await wrap_client_stream(nursery, await network(HOST), "venue", "/ws")
+        ws = await wrap_client_stream(nursery, cast(trio.SocketStream, await network(HOST)), "venue", "/ws")
         await ws.send_message("reset")
         with pytest.raises(ConnectionClosed):
             await ws.get_message()
@@ -201,7 +207,7 @@ async def test_a_client_that_answers_pings_stays_for_a_day_and_no_longer(
 ) -> None:
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         start(network, EchoDialect(StreamRules(ping_every_s=180, pong_within_s=600, idle_close_s=None)))
-        ws = await wrap_client_stream(nursery, await network(HOST), "venue", "/ws")
+        ws = await wrap_client_stream(nursery, cast(trio.SocketStream, await network(HOST)), "venue", "/ws")
         with pytest.raises(ConnectionClosed):
             await ws.get_message()
         assert trio.current_time() == pytest.approx(86_400, abs=5)
@@ -210,7 +216,7 @@ async def test_a_client_that_answers_pings_stays_for_a_day_and_no_longer(
 async def test_an_idle_connection_is_closed(autojump_clock: trio.testing.MockClock) -> None:
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         start(network, EchoDialect(StreamRules(ping_every_s=None, pong_within_s=60, idle_close_s=120)))
-        ws = await wrap_client_stream(nursery, await network(HOST), "venue", "/ws")
+        ws = await wrap_client_stream(nursery, cast(trio.SocketStream, await network(HOST)), "venue", "/ws")
         with pytest.raises(ConnectionClosed):
             await ws.get_message()
         assert trio.current_time() == pytest.approx(120, abs=3)

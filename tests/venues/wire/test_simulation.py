@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from typing import cast
 
 import h11
 import trio
@@ -41,7 +42,7 @@ async def record(seconds: float, *faults: FaultScript) -> list[tuple[float, byte
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         await nursery.start(partial(serve_in_memory, params(*faults), VirtualClock(), network))
         stream = await network(Endpoint(host="upbit.sim", port=80, is_tls=False))
-        ws = await wrap_client_stream(nursery, stream, "upbit.sim", "/websocket/v1")
+        ws = await wrap_client_stream(nursery, cast(trio.SocketStream, stream), "upbit.sim", "/websocket/v1")
         await ws.send_message(SUBSCRIBE)
         with trio.move_on_after(seconds):
             while True:
