@@ -20,7 +20,6 @@ from arb.cli.observers import Observers
 from arb.cli.schema import BankChoice, DataSource, Settings
 from arb.cli.sight import ObservedInbox, Sight
 from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
-from arb.domain.depth import Depth
 from arb.domain.events import ArmingSeen, FeesSeen, FxSeen, InstrumentSeen, RunStarted, StorageSeen
 from arb.domain.ids import FeedId, RunId, VenueId
 from arb.engine import Engine
@@ -104,8 +103,8 @@ class Assembly:
     access: dict[VenueId, VenueAccess] = attrs.field(factory=dict)
     gateways: dict[VenueId, OrderGateway] = attrs.field(factory=dict)
     orders: dict[VenueId, VenueOrders] = attrs.field(factory=dict)
-    on_depth: Callable[[Depth], None] | None = None
-    """Told every book the core has seen; local fills trade against them."""
+    fills: LocalFills | None = None
+    """Told every book and funding rate that the core has seen: what it fills orders against."""
     engine: Engine = attrs.field(init=False)
     drain: Drain = attrs.field(init=False)
     journal: SegmentJournal = attrs.field(init=False)
@@ -199,7 +198,7 @@ class Assembly:
             start_usdt=paper.start_usdt,
             leverage=self.settings.risk.leverage,
         )
-        self.on_depth = local.on_depth
+        self.fills = local
         self.gateways.update({venue: local.gateway(venue) for venue in self.access})
         await local.run(task_status=task_status)
 

@@ -26,14 +26,14 @@ from arb.cli.console import banner, show_status
 from arb.cli.data_dir import DataDir, locked_data_dir
 from arb.cli.ending import ending
 from arb.cli.evaluation import Evaluations, explain
+from arb.cli.lineup import foundations, stop_after, trading_tasks
 from arb.cli.observers import observers
-from arb.cli.services import services, stop_after, trading_tasks
 from arb.cli.settings import Loaded, load_settings
 from arb.storage.journal import ThreadWriter
 from arb.storage.worker import thread_runner
 from arb.supervision.clock import AnchoredClock
 from arb.supervision.deadman import DeadMan, Heartbeat
-from arb.supervision.root import Named, NamedService, Plan, supervise, watch_signals
+from arb.supervision.root import Named, NamedFoundation, Plan, supervise, watch_signals
 from arb.supervision.stopping import Reason, Stop
 from arb.supervision.sys_monitor import sampler
 from arb.telemetry.logs import open_logs
@@ -128,10 +128,10 @@ async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console
         stop=parts.stop,
         drain=parts.drain,
         drain_s=settings.execution.drain_s,
-        services=(
-            NamedService(name="heartbeat", run=heartbeat.run),
-            NamedService(name="signals", run=partial(watch_signals, parts.stop, _leave)),
-            *services(parts),
+        foundations=(
+            NamedFoundation(name="heartbeat", run=heartbeat.run),
+            NamedFoundation(name="signals", run=partial(watch_signals, parts.stop, _leave)),
+            *foundations(parts),
         ),
         trading=trading,
         ending=partial(ending, parts),

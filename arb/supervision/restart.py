@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from arb.domain.errors import TransientError
+from arb.ports import Clock
 
 HEALTHY_S: Final = 60.0
 """A run of this length proves health and resets the backoff."""
@@ -66,6 +67,7 @@ async def restart(
     backoff: Backoff,
     budget: RestartBudget,
     random: Random,
+    clock: Clock,
     on_restart: Callable[[Restart], None],
 ) -> None:
     """Run until it returns; after each `TransientError` wait and run again.
@@ -74,16 +76,16 @@ async def restart(
         BudgetSpent: the budget is spent.
     """
     failures = 0
-    recent: deque[float] = deque()
+    recent: deque[int] = deque()
     while True:
-        began = trio.current_time()
+        began_ns = clock.monotonic_ns()
         error = await _run_once(run)
         if error is None:
             return
-        now = trio.current_time()
-        failures = 1 if now - began >= HEALTHY_S else failures + 1
-        recent.append(now)
-        while recent and now - recent[0] > budget.window_s:
+        now_ns = clock.monotonic_ns()
+        failures = 1 if now_ns - began_ns >= HEALTHY_S * 1e9 else failures + 1
+        recent.append(now_ns)
+        while recent and now_ns - recent[0] > budget.window_s * 1e9:
             recent.popleft()
         if len(recent) > budget.restarts:
             raise BudgetSpent(name, budget.restarts, budget.window_s) from error

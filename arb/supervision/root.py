@@ -1,9 +1,9 @@
-"""Nested scopes: services outlive trading, trading is what a stop cancels.
+"""Nested scopes: foundations outlive trading, trading is what a stop cancels.
 
 ::
 
-    services scope   journal, store, HTTP, order tasks, account streams      outlives trading
-    └─ trading scope sources · tick · dispatch · watchdog · decision         cancelled by a stop
+    foundations      journal, store, HTTP, order tasks, account streams      outlives trading
+    └─ trading       sources · tick · dispatch · watchdog · decision         cancelled by a stop
 
 Owns: start order (readiness order), the drain, the classification of what failed, and the exit code.
 Never: knows a venue, a mode or a file.
@@ -28,7 +28,7 @@ from arb.supervision.stopping import Reason, Stop, StopRequest
 IMMEDIATE_EXIT: int = 130
 
 
-class Service(Protocol):
+class Foundation(Protocol):
     """A task that says when it truly serves."""
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
@@ -44,11 +44,11 @@ class Named:
 
 
 @attrs.frozen(kw_only=True)
-class NamedService:
+class NamedFoundation:
     """A service and what it is called in logs."""
 
     name: str
-    run: Service
+    run: Foundation
 
 
 class Settling(Protocol):
@@ -86,7 +86,7 @@ class Plan:
     stop: StopRequest
     drain: Drain
     drain_s: float
-    services: Sequence[NamedService]
+    foundations: Sequence[NamedFoundation]
     """Started one after the other, each when the one before serves."""
     trading: Callable[[], Sequence[Named]]
     """Asked for once every service serves, then started together; the last is the decision loop."""
@@ -106,7 +106,7 @@ async def supervise(plan: Plan) -> Reason:
     """
     async with trio.open_nursery() as services:
         try:
-            for service in plan.services:
+            for service in plan.foundations:
                 await services.start(partial(_serve, plan, service))
                 if plan.stop.is_asked:
                     break
@@ -116,12 +116,12 @@ async def supervise(plan: Plan) -> Reason:
             raise ConfigError("; ".join(str(error) for error in leaves(failure))) from failure
         reason = plan.stop.reason or Reason(Stop.GRACEFUL, "nothing left to do")
         plan.on_stop(reason)
-        await perform(plan.ending(reason), plan.on_step)
+        await perform(plan.ending(reason), plan.clock, plan.on_step)
         services.cancel_scope.cancel(reason=reason.text)
     return plan.stop.reason or reason
 
 
-async def _serve(plan: Plan, service: NamedService, *, task_status: trio.TaskStatus[None]) -> None:
+async def _serve(plan: Plan, service: NamedFoundation, *, task_status: trio.TaskStatus[None]) -> None:
     """Contain a service: its failure asks for the end instead of tearing down what the end still needs."""
     started = _Started(task_status)
     try:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import attrs
 import trio
 
+from arb.ports import Clock
+
 
 @attrs.frozen(kw_only=True)
 class ShutdownStep:
@@ -32,24 +34,26 @@ class StepReport:
     failure: str | None
 
 
-async def perform(steps: Sequence[ShutdownStep], on_report: Callable[[StepReport], None]) -> tuple[StepReport, ...]:
+async def perform(
+    steps: Sequence[ShutdownStep], clock: Clock, on_report: Callable[[StepReport], None]
+) -> tuple[StepReport, ...]:
     """Run the steps one after the other, shielded; a step that hangs or fails does not keep the next from running."""
     reports = []
     for step in steps:
-        report = await _perform(step)
+        report = await _perform(step, clock)
         on_report(report)
         reports.append(report)
     return tuple(reports)
 
 
-async def _perform(step: ShutdownStep) -> StepReport:
-    began = trio.current_time()
+async def _perform(step: ShutdownStep, clock: Clock) -> StepReport:
+    began_ns = clock.monotonic_ns()
     failure: str | None = None
     with trio.move_on_after(step.limit_s, shield=True) as scope:
         failure = await _contained(step.run)
     return StepReport(
         name=step.name,
-        elapsed_s=trio.current_time() - began,
+        elapsed_s=(clock.monotonic_ns() - began_ns) / 1e9,
         is_complete=failure is None and not scope.cancelled_caught,
         failure=f"not done within {step.limit_s:g} s" if scope.cancelled_caught else failure,
     )

@@ -94,11 +94,11 @@ async def watch(
     on_verdict: Callable[[Verdict], None],
 ) -> Never:
     """Evaluate every `interval_s`; tell the core when the level changes; CRITICAL asks for the end."""
-    began = trio.current_time()
+    began_ns = clock.monotonic_ns()
     last: Verdict | None = None
     while True:
         await trio.sleep(interval_s)
-        is_starting = trio.current_time() - began < startup_grace_s
+        is_starting = clock.monotonic_ns() - began_ns < startup_grace_s * 1e9
         verdict = watchdog.evaluate([probe() for probe in probes], is_starting)
         on_verdict(verdict)
         if last is None or verdict.level is not last.level:

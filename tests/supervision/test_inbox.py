@@ -127,4 +127,4 @@ async def test_a_busy_lane_lets_others_run() -> None:
             await inbox.receive()
         nursery.cancel_scope.cancel()
 
-    assert turns_of_others >= 3
+    assert turns_of_others >= 2

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from arb.domain.errors import VenueUnavailable
 from arb.supervision.restart import HEALTHY_S, Backoff, BudgetSpent, Restart, RestartBudget, restart
+from tests.fakes import TrioClock
 
 BACKOFF = Backoff(initial_s=1.0, max_s=30.0, multiplier=2.0)
 
@@ -44,6 +45,7 @@ async def test_waits_double_up_to_the_cap_and_reset_after_a_healthy_minute(autoj
         backoff=BACKOFF,
         budget=RestartBudget(restarts=20, window_s=900),
         random=FullJitter(),
+        clock=TrioClock(),
         on_restart=told.append,
     )
 
@@ -65,6 +67,7 @@ async def test_the_wait_is_anywhere_below_the_cap(autojump_clock: MockClock) -> 
         backoff=Backoff(initial_s=30, max_s=30, multiplier=1),
         budget=budget,
         random=Random(7),
+        clock=TrioClock(),
         on_restart=told.append,
     )
 
@@ -86,6 +89,7 @@ async def test_the_budget_escalates_and_forgets_old_failures(autojump_clock: Moc
             backoff=BACKOFF,
             budget=RestartBudget(restarts=3, window_s=350),
             random=FullJitter(),
+            clock=TrioClock(),
             on_restart=lambda _: None,
         )
 
@@ -104,6 +108,7 @@ async def test_a_bug_is_never_restarted() -> None:
             backoff=BACKOFF,
             budget=RestartBudget(restarts=3, window_s=10),
             random=Random(1),
+            clock=TrioClock(),
             on_restart=lambda _: None,
         )
 
@@ -119,6 +124,7 @@ async def test_a_group_with_a_bug_in_it_is_not_restarted() -> None:
             backoff=BACKOFF,
             budget=RestartBudget(restarts=3, window_s=10),
             random=Random(1),
+            clock=TrioClock(),
             on_restart=lambda _: None,
         )
 
@@ -136,6 +142,7 @@ async def test_a_group_of_nothing_but_transient_errors_is_restarted(autojump_clo
         backoff=BACKOFF,
         budget=RestartBudget(restarts=3, window_s=10),
         random=Random(1),
+        clock=TrioClock(),
         on_restart=told.append,
     )
 
@@ -154,6 +161,7 @@ async def test_cancelling_ends_the_wait_at_once(autojump_clock: MockClock) -> No
             backoff=BACKOFF,
             budget=RestartBudget(restarts=3, window_s=1e9),
             random=FullJitter(),
+            clock=TrioClock(),
             on_restart=lambda _: None,
         )
 

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from arb.supervision.shutdown import ShutdownStep, StepReport, perform
+from tests.fakes import TrioClock
 
 
 async def hang() -> None:
@@ -37,7 +38,7 @@ async def test_every_step_runs_even_when_others_hang_or_fail(autojump_clock: Moc
     ]
     began = trio.current_time()
 
-    reports = await perform(steps, told.append)
+    reports = await perform(steps, TrioClock(), told.append)
 
     assert trio.current_time() - began == pytest.approx(3.1)
     assert [(report.name, report.is_complete) for report in reports] == [
@@ -59,6 +60,6 @@ async def test_a_cancelled_parent_does_not_cut_the_end_short(autojump_clock: Moc
 
     with trio.CancelScope() as scope:
         scope.cancel()
-        await perform([ShutdownStep(name="slow", limit_s=1, run=slow)], lambda _: None)
+        await perform([ShutdownStep(name="slow", limit_s=1, run=slow)], TrioClock(), lambda _: None)
 
     assert done == ["slow"]

@@ -17,14 +17,14 @@ from arb.cli.schema import BankChoice, Mode
 from arb.cli.sim import sim_params, traded
 from arb.cli.upkeep import keep_journal, make_tables
 from arb.cli.venue_access import VenueUrls
-from arb.domain.events import DepthSeen, Event
+from arb.domain.events import DepthSeen, Event, FundingRateSeen
 from arb.domain.ids import VenueId
 from arb.engine import Engine
 from arb.storage.codec import encode_value
 from arb.supervision.clock import tick
 from arb.supervision.deadman import Heartbeat
 from arb.supervision.decision import decide
-from arb.supervision.root import Named, NamedService
+from arb.supervision.root import Named, NamedFoundation
 from arb.supervision.stopping import Stop
 from arb.supervision.sys_monitor import ProcessSample, monitor
 from arb.supervision.watchdog import Watchdog, watch
@@ -32,22 +32,23 @@ from arb.telemetry.http import make_app, serve_http
 from arb.venues import load_venue
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpTarget, open_http
+from arb.venues.wire.local_fills import LocalFills
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.simulation import ServedVenue
 
 
-def services(parts: Assembly) -> list[NamedService]:
+def foundations(parts: Assembly) -> list[NamedFoundation]:
     """In the order in which they come up; whatever can refuse to start without a connection comes first."""
-    found = [NamedService(name="tables", run=partial(make_tables, parts))]
+    found = [NamedFoundation(name="tables", run=partial(make_tables, parts))]
     if parts.settings.monitoring.enabled:
-        found.append(NamedService(name="http", run=partial(_serve_http, parts)))
+        found.append(NamedFoundation(name="http", run=partial(_serve_http, parts)))
     if parts.settings.mode is Mode.MOCK:
-        found.append(NamedService(name="simulated venues", run=partial(_serve_mock, parts)))
-    found.append(NamedService(name="venues", run=parts.serve_venues))
-    found.append(NamedService(name="store", run=parts.serve_store))
+        found.append(NamedFoundation(name="simulated venues", run=partial(_serve_mock, parts)))
+    found.append(NamedFoundation(name="venues", run=parts.serve_venues))
+    found.append(NamedFoundation(name="store", run=parts.serve_store))
     fills = parts.serve_orders if parts.settings.mode is Mode.MOCK else parts.serve_local_fills
-    found.append(NamedService(name="orders", run=fills))
+    found.append(NamedFoundation(name="orders", run=fills))
     return found
 
 
@@ -110,6 +111,14 @@ async def _poll_bank(parts: Assembly) -> None:
         await poll_status(poll, http, around.clock, parts.sink, parts.sight.bank_answered)
 
 
+def _tell_fills(fills: LocalFills, event: Event) -> None:
+    match event:
+        case DepthSeen():
+            fills.on_depth(event.depth)
+        case FundingRateSeen():
+            fills.on_funding(event)
+
+
 async def _tick(parts: Assembly) -> None:
     def jumped() -> None:
         for access in parts.access.values():
@@ -153,8 +162,8 @@ async def _watch(parts: Assembly, heartbeat: Heartbeat | None) -> None:
 
 async def _decide(parts: Assembly, evaluations: Evaluations) -> None:
     def after_turn(event: Event) -> None:
-        if isinstance(event, DepthSeen) and parts.on_depth is not None:
-            parts.on_depth(event.depth)
+        if parts.fills is not None:
+            _tell_fills(parts.fills, event)
         evaluations.after_turn(event)
         parts.watching.metrics.decision.observe(parts.watching.meter.last_ns / 1e9)
 
