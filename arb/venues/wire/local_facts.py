@@ -35,11 +35,13 @@ _MILLION: Final = 1_000_000
 
 
 def levels_of(flat: tuple[float, ...]) -> Levels:
+    """A side of a live book, exact."""
     numbers = [decimal_of(value) for value in flat]
     return tuple(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def new_order(request: OrderRequest) -> NewOrder:
+    """An order as the exchange takes it."""
     return NewOrder(
         client_order_id=request.client_order_id,
         instrument=request.instrument,
@@ -55,11 +57,13 @@ def new_order(request: OrderRequest) -> NewOrder:
 
 
 def refusal_text(refused: Refused) -> str:
+    """Our name of a rejection, then the detail."""
     name = "insufficient_balance" if refused.reason is RefusalReason.INSUFFICIENT_MARGIN else refused.reason.value
     return f"{name} {refused.detail}".rstrip()
 
 
 def update_of(view: OrderView, at_ns: int) -> OrderUpdate:
+    """What is known of an order."""
     return OrderUpdate(
         client_order_id=ClientOrderId(view.order.client_order_id),
         instrument=view.order.instrument,
@@ -74,6 +78,7 @@ def update_of(view: OrderView, at_ns: int) -> OrderUpdate:
 
 
 def position_of(view: PositionView) -> Position:
+    """A contract position as a venue reports it."""
     return Position(
         instrument=view.instrument,
         qty=view.qty,
@@ -86,6 +91,7 @@ def position_of(view: PositionView) -> Position:
 
 
 def event_of(fact: Fact, venue: VenueId, at_ns: int) -> Event | None:
+    """What the core is told of a fact; None: nothing."""
     match fact:
         case OrderChanged():
             return OrderUpdated(at_ns=at_ns, update=update_of(fact.view, at_ns))
@@ -111,12 +117,6 @@ def event_of(fact: Fact, venue: VenueId, at_ns: int) -> Event | None:
 
 def fill_of(fact: Executed, at_ns: int) -> Fill:
     """An execution as a venue reports it."""
-    """What the core is told of a fact; None: nothing."""
-    """A contract position as a venue reports it."""
-    """What is known of an order."""
-    """Our name of a rejection, then the detail."""
-    """An order as the exchange takes it."""
-    """A side of a live book, exact."""
     order = fact.view.order
     return Fill(
         instrument=order.instrument,
