@@ -12,7 +12,7 @@ import trio
 
 from arb.cli.assembly import BANK, BANK_EVERY_S, Assembly
 from arb.cli.evaluation import Evaluations
-from arb.cli.probes import make_probes
+from arb.cli.probes import Probes
 from arb.cli.schema import BankChoice, Mode
 from arb.cli.sim import sim_params, traded
 from arb.cli.upkeep import keep_journal, make_tables
@@ -136,9 +136,9 @@ async def _tick(parts: Assembly) -> None:
 
 async def _watch(parts: Assembly, heartbeat: Heartbeat | None) -> None:
     settings, sight = parts.settings.watchdog, parts.sight
-    probes = make_probes(
-        settings,
-        parts.settings.sys_monitor,
+    probes = Probes(
+        limits=settings,
+        process=parts.settings.sys_monitor,
         venues=tuple(parts.access),
         ages=sight.ages,
         meter=parts.watching.meter,
@@ -147,7 +147,7 @@ async def _watch(parts: Assembly, heartbeat: Heartbeat | None) -> None:
         safety=sight.safety_count,
         errors=sight.venue_errors,
         sample=lambda: sight.sample,
-    )
+    ).all()
     await watch(
         Watchdog(settings.consecutive_errors),
         probes,

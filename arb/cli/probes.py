@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import attrs
@@ -66,93 +67,71 @@ class FeedAges:
         return bool(states) and not any(states)
 
 
-def make_probes(
-    watchdog: WatchdogSection,
-    process: SysMonitorSection,
-    *,
-    venues: tuple[VenueId, ...],
-    ages: FeedAges,
-    meter: LoopMeter,
-    waiting_ms: Callable[[], float],
-    heartbeat: Heartbeat | None,
-    safety: MinuteCount,
-    errors: Mapping[VenueId, MinuteCount],
-    sample: Callable[[], ProcessSample | None],
-) -> tuple[Probe, ...]:
-    """All inputs of engine.md, Watchdog, but those of stores that are not configured."""
-    limit = watchdog
+@attrs.frozen(kw_only=True)
+class Probes:
+    """All inputs of the watchdog but those of stores that are not configured."""
 
-    def age(venue: VenueId) -> Probe:
-        return lambda: Reading(
+    limits: WatchdogSection
+    process: SysMonitorSection
+    venues: tuple[VenueId, ...]
+    ages: FeedAges
+    meter: LoopMeter
+    waiting_ms: Callable[[], float]
+    """How long an evaluation that is due has been waiting."""
+    heartbeat: Heartbeat | None
+    """None in simulations: nothing can block there."""
+    safety: MinuteCount
+    errors: Mapping[VenueId, MinuteCount]
+    sample: Callable[[], ProcessSample | None]
+
+    def all(self) -> tuple[Probe, ...]:
+        """One probe per input."""
+        ages = (partial(self._age, venue) for venue in self.venues)
+        errors = (partial(self._venue_errors, venue) for venue in self.venues)
+        return (*ages, *errors, self._loop, self._stall, self._refusals, self._cpu, self._rss)
+
+    def _age(self, venue: VenueId) -> Reading:
+        return Reading(
             name=f"{venue} data age",
-            value=ages.age_ms(venue),
-            warn=limit.warn_ws_lag_ms,
-            error=limit.max_ws_lag_ms,
+            value=self.ages.age_ms(venue),
+            warn=self.limits.warn_ws_lag_ms,
+            error=self.limits.max_ws_lag_ms,
             unit="ms",
-            is_excused=ages.is_excused(venue),
+            is_excused=self.ages.is_excused(venue),
         )
 
-    def venue_errors(venue: VenueId) -> Probe:
-        most = limit.max_live_errors_per_minute
-        return lambda: Reading(
-            name=f"{venue} errors",
-            value=errors[venue].count(),
-            warn=max(1, most / 2),
-            error=most + 1,
-            unit="/min",
-            is_excused=ages.is_excused(venue),
-        )
+    def _venue_errors(self, venue: VenueId) -> Reading:
+        most, excused = self.limits.max_live_errors_per_minute, self.ages.is_excused(venue)
+        return _rate(f"{venue} errors", self.errors[venue].count(), most, is_excused=excused)
 
-    def loop() -> Reading:
-        value = max(meter.statistics().last_ns / 1e6, waiting_ms())
+    def _refusals(self) -> Reading:
+        return _rate("safety refusals", self.safety.count(), self.limits.max_safety_rejections_per_minute)
+
+    def _loop(self) -> Reading:
+        value = max(self.meter.last_ns / 1e6, self.waiting_ms())
+        warn, error = self.limits.warn_loop_latency_ms, self.limits.max_loop_latency_ms
+        return Reading(name="decision loop latency", value=value, warn=warn, error=error, unit="ms")
+
+    def _stall(self) -> Reading:
+        stall_ms = 0.0 if self.heartbeat is None else self.heartbeat.take_longest_s() * 1e3
+        most = self.limits.max_stall_ms
+        return Reading(name="event loop stall", value=stall_ms, warn=most / 2, error=most, unit="ms")
+
+    def _cpu(self) -> Reading:
+        found = self.sample()
+        value = 0.0 if found is None else found.cpu_percent
         return Reading(
-            name="decision loop latency",
-            value=value,
-            warn=limit.warn_loop_latency_ms,
-            error=limit.max_loop_latency_ms,
-            unit="ms",
+            name="cpu", value=value, warn=self.process.warn_cpu_pct, error=self.process.max_cpu_pct, unit="%"
         )
 
-    def stall() -> Reading:
-        stall_s = 0.0 if heartbeat is None else heartbeat.take_longest_s()
+    def _rss(self) -> Reading:
+        found = self.sample()
+        value = 0.0 if found is None else found.rss_bytes / 2**20
         return Reading(
-            name="event loop stall",
-            value=stall_s * 1e3,
-            warn=limit.max_stall_ms / 2,
-            error=limit.max_stall_ms,
-            unit="ms",
+            name="rss", value=value, warn=self.process.warn_rss_mb, error=self.process.max_rss_mb, unit="MiB"
         )
 
-    def refusals() -> Reading:
-        most = limit.max_safety_rejections_per_minute
-        return Reading(name="safety refusals", value=safety.count(), warn=max(1, most / 2), error=most + 1, unit="/min")
 
-    def cpu() -> Reading:
-        found = sample()
-        return Reading(
-            name="cpu",
-            value=0.0 if found is None else found.cpu_percent,
-            warn=process.warn_cpu_pct,
-            error=process.max_cpu_pct,
-            unit="%",
-        )
-
-    def rss() -> Reading:
-        found = sample()
-        return Reading(
-            name="rss",
-            value=0.0 if found is None else found.rss_bytes / 2**20,
-            warn=process.warn_rss_mb,
-            error=process.max_rss_mb,
-            unit="MiB",
-        )
-
-    return (
-        *(age(venue) for venue in venues),
-        *(venue_errors(venue) for venue in venues),
-        loop,
-        stall,
-        refusals,
-        cpu,
-        rss,
-    )
+def _rate(name: str, count: int, most: int, *, is_excused: bool = False) -> Reading:
+    """A count per minute: up to `most` is tolerated, from half of it on it is told."""
+    return Reading(name=name, value=count, warn=max(1, most / 2), error=most + 1, unit="/min", is_excused=is_excused)

@@ -93,9 +93,52 @@ def run(args: argparse.Namespace) -> int:
 
 async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console: Console) -> Reason:
     """Put the parts together and run them."""
-    settings = loaded.settings
     parts = _assembled(loaded, data, console)
-    evaluations = Evaluations(
+    heartbeat = Heartbeat()
+    dead_man = _dead_man(parts, heartbeat, data)
+    banner(console, banner_facts(loaded, parts))
+    dead_man.start()
+    try:
+        reason = await supervise(_plan(parts, args, console, heartbeat, dead_man))
+    finally:
+        dead_man.end()
+    if args.once and reason.stop is Stop.GRACEFUL:
+        explain(console, parts.engine)
+    console.print(f"stopped: {reason.text}; {parts.sight.summary()}", soft_wrap=True)
+    return reason
+
+
+def _plan(parts: Assembly, args: argparse.Namespace, console: Console, heartbeat: Heartbeat, dead_man: DeadMan) -> Plan:
+    def trading() -> Sequence[Named]:
+        show = partial(show_status, console, parts.sight.view, parts.sight.uptime_s, lambda: parts.sight.level.value)
+        tasks = [Named(name="console", run=show)]
+        if args.max_runtime is not None:
+            tasks.append(Named(name="time limit", run=partial(stop_after, parts, args.max_runtime)))
+        return [*tasks, *trading_tasks(parts, _evaluations(parts, args), heartbeat, sampler())]
+
+    def on_stop(reason: Reason) -> None:
+        dead_man.expect_end()
+        parts.sight.stopping(reason)
+
+    beating = NamedFoundation(name="heartbeat", run=heartbeat.run)
+    signals = NamedFoundation(name="signals", run=partial(watch_signals, parts.stop, _leave))
+    return Plan(
+        clock=parts.around.clock,
+        inbox=parts.sink,
+        stop=parts.stop,
+        drain=parts.drain,
+        drain_s=parts.settings.execution.drain_s,
+        foundations=(beating, signals, *foundations(parts)),
+        trading=trading,
+        ending=partial(ending, parts),
+        on_failure=parts.sight.failed,
+        on_stop=on_stop,
+        on_step=parts.sight.ended,
+    )
+
+
+def _evaluations(parts: Assembly, args: argparse.Namespace) -> Evaluations:
+    return Evaluations(
         parts.engine,
         parts.drain,
         parts.sight,
@@ -103,51 +146,8 @@ async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console
         parts.around.clock,
         limit=1 if args.once else args.loops,
         must_be_ready=args.once or args.loops is not None,
-        ready_within_s=settings.watchdog.startup_grace_s,
+        ready_within_s=parts.settings.watchdog.startup_grace_s,
     )
-    heartbeat = Heartbeat()
-    dead_man = _dead_man(parts, heartbeat, data)
-    banner(console, banner_facts(loaded, parts))
-
-    def trading() -> Sequence[Named]:
-        show = partial(show_status, console, parts.sight.view, parts.sight.uptime_s, lambda: parts.sight.level.value)
-        tasks = [Named(name="console", run=show), *trading_tasks(parts, evaluations, heartbeat, sampler())]
-        return (
-            tasks
-            if args.max_runtime is None
-            else [Named(name="time limit", run=partial(stop_after, parts, args.max_runtime)), *tasks]
-        )
-
-    def on_stop(reason: Reason) -> None:
-        dead_man.expect_end()
-        parts.sight.stopping(reason)
-
-    plan = Plan(
-        clock=parts.around.clock,
-        inbox=parts.sink,
-        stop=parts.stop,
-        drain=parts.drain,
-        drain_s=settings.execution.drain_s,
-        foundations=(
-            NamedFoundation(name="heartbeat", run=heartbeat.run),
-            NamedFoundation(name="signals", run=partial(watch_signals, parts.stop, _leave)),
-            *foundations(parts),
-        ),
-        trading=trading,
-        ending=partial(ending, parts),
-        on_failure=parts.sight.failed,
-        on_stop=on_stop,
-        on_step=parts.sight.ended,
-    )
-    dead_man.start()
-    try:
-        reason = await supervise(plan)
-    finally:
-        dead_man.end()
-    if args.once and reason.stop is Stop.GRACEFUL:
-        explain(console, parts.engine)
-    console.print(f"stopped: {reason.text}; {parts.sight.summary()}", soft_wrap=True)
-    return reason
 
 
 def _assembled(loaded: Loaded, data: DataDir, console: Console) -> Assembly:

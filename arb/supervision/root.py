@@ -125,7 +125,7 @@ async def _serve(plan: Plan, service: NamedFoundation, *, task_status: trio.Task
     """Contain a service: its failure asks for the end instead of tearing down what the end still needs."""
     started = _Started(task_status)
     try:
-        async with trio.open_nursery() as own:
+        async with trio.open_nursery() as own:  # noqa: ASYNC112  a failure must arrive as a group
             own.start_soon(partial(service.run, task_status=started))
     except ExceptionGroup as failure:
         if not started.is_started:

@@ -62,7 +62,7 @@ async def _perform(step: ShutdownStep, clock: Clock) -> StepReport:
 async def _contained(run: Callable[[], Awaitable[None]]) -> str | None:
     """Run in an own nursery, so that whatever fails arrives as a group at this boundary; say what failed."""
     try:
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:  # noqa: ASYNC112  a failure must arrive as a group
             nursery.start_soon(run)
     except ExceptionGroup as failure:
         return "; ".join(f"{type(error).__name__}: {error}" for error in leaves(failure))

@@ -64,6 +64,10 @@ class _Reconnects(Collector):
         return [family]
 
 
+def _in_ms(read: Callable[[], float]) -> Callable[[], float]:
+    return lambda: read() / 1e6
+
+
 class Metrics:
     """The registry, fed by the shell; reading it never disturbs the engine."""
 
@@ -95,35 +99,43 @@ class Metrics:
         return Gauge(name, text, labels, registry=self.registry)
 
     def _build(self) -> None:
-        registry = self.registry
-        self._gauge("arbitrage_loop_time_ms", "Duration of the last decision turn.").set_function(
-            lambda: self._loop_times().last_ns / 1e6
+        self._build_loop()
+        self._build_market()
+        self._build_portfolio()
+        self._build_events()
+        self._build_process()
+
+    def _build_loop(self) -> None:
+        for name, text, read in (
+            ("time", "Duration of the last decision turn.", lambda: self._loop_times().last_ns),
+            ("time_avg", "Mean duration of recent decision turns.", lambda: self._loop_times().mean_ns),
+            ("time_max", "Longest of recent decision turns.", lambda: self._loop_times().max_ns),
+            ("time_min", "Shortest of recent decision turns.", lambda: self._loop_times().min_ns),
+        ):
+            self._gauge(f"arbitrage_loop_{name}_ms", text).set_function(_in_ms(read))
+        self.decision = Histogram(
+            "arbitrage_decision_seconds", "Duration of decision turns.", registry=self.registry, buckets=_FAST
         )
-        self._gauge("arbitrage_loop_time_avg_ms", "Mean duration of recent decision turns.").set_function(
-            lambda: self._loop_times().mean_ns / 1e6
-        )
-        self._gauge("arbitrage_loop_time_max_ms", "Longest of recent decision turns.").set_function(
-            lambda: self._loop_times().max_ns / 1e6
-        )
-        self._gauge("arbitrage_loop_time_min_ms", "Shortest of recent decision turns.").set_function(
-            lambda: self._loop_times().min_ns / 1e6
-        )
-        self.trades_opened = Counter(
-            "arbitrage_trades_opened_total", "Pair positions opened since start.", registry=registry
-        )
-        self._gauge("arbitrage_trades_opened_recent", "Pair positions opened in the last 60 seconds.").set_function(
-            self._recently_opened
-        )
+
+    def _build_market(self) -> None:
+        pair, venue = ("pair",), ("venue",)
         self.spread = self._gauge(
-            "arbitrage_spread_bps", "Gross edge of buying A and selling B at the best quotes.", ("pair",)
+            "arbitrage_spread_bps", "Gross edge of buying A and selling B at the best quotes.", pair
         )
-        self.spread_avg = self._gauge("arbitrage_spread_avg_bps", "Mean of recent gross edges.", ("pair",))
+        self.spread_avg = self._gauge("arbitrage_spread_avg_bps", "Mean of recent gross edges.", pair)
         self.data_source = self._gauge(
             "arbitrage_data_source", "1 for the source that books come from by configuration.", ("source",)
         )
         self.ws_connected = self._gauge(
-            "arbitrage_ws_connected", "Whether the venue's public stream serves synchronised books.", ("venue",)
+            "arbitrage_ws_connected", "Whether the venue's public stream serves synchronised books.", venue
         )
+        self.feed_latency = self._times("arbitrage_feed_latency_seconds", "Receive time minus venue time.")
+        self.faults = self._counter("arbitrage_feed_faults_total", "Frames that could not be understood.", venue)
+
+    def _build_portfolio(self) -> None:
+        self.trades_opened = self._counter("arbitrage_trades_opened_total", "Pair positions opened since start.")
+        recent = self._gauge("arbitrage_trades_opened_recent", "Pair positions opened in the last 60 seconds.")
+        recent.set_function(self._recently_opened)
         self.total_pnl = self._gauge("arbitrage_total_pnl_krw", "Realised PnL of closed pair positions.")
         self.daily_pnl = self._gauge("arbitrage_daily_pnl_krw", "Realised PnL of the risk day.")
         self.win_rate = self._gauge(
@@ -133,41 +145,29 @@ class Metrics:
         self.num_open = self._gauge("arbitrage_num_open_positions", "Open pair positions.")
         self.duration = self._gauge("arbitrage_avg_trade_duration_seconds", "Mean time between opening and closing.")
         self.fx_exposure = self._gauge("arbitrage_fx_exposure_usdt", "Exposure to USDT/KRW.")
-        self.feed_latency = Histogram(
-            "arbitrage_feed_latency_seconds",
-            "Receive time minus venue time.",
-            ("venue",),
-            registry=registry,
-            buckets=_SLOW,
+
+    def _build_events(self) -> None:
+        self.roundtrip = self._times(
+            "arbitrage_order_roundtrip_seconds", "Order sent to the last word of the venue on it."
         )
-        self.decision = Histogram(
-            "arbitrage_decision_seconds", "Duration of decision turns.", registry=registry, buckets=_FAST
+        self.refusals = self._counter("arbitrage_refusals_total", "Refusals, counted when they begin.", ("reason",))
+        self.orders = self._counter("arbitrage_orders_total", "Orders by their end.", ("venue", "outcome"))
+        self.incidents = self._counter(
+            "arbitrage_leg_incidents_total", "Unbalanced or unknown two-leg orders by their end.", ("outcome",)
         )
-        self.roundtrip = Histogram(
-            "arbitrage_order_roundtrip_seconds",
-            "Order sent to first word of the venue.",
-            ("venue",),
-            registry=registry,
-            buckets=_SLOW,
-        )
-        self.refusals = Counter(
-            "arbitrage_refusals_total", "Refusals, counted when they begin.", ("reason",), registry=registry
-        )
-        self.orders = Counter("arbitrage_orders_total", "Orders by their end.", ("venue", "outcome"), registry=registry)
-        self.incidents = Counter(
-            "arbitrage_leg_incidents_total",
-            "Unbalanced or unknown two-leg orders by their end.",
-            ("outcome",),
-            registry=registry,
-        )
-        self.faults = Counter(
-            "arbitrage_feed_faults_total", "Frames that could not be understood.", ("venue",), registry=registry
-        )
+
+    def _build_process(self) -> None:
         self.watchdog_level = self._gauge("arbitrage_watchdog_level", "0 OK, 1 WARN, 2 ERROR, 3 CRITICAL.")
         self.process_cpu = self._gauge("arbitrage_process_cpu_percent", "CPU of the process, 100 is one core.")
         self.process_rss = self._gauge("arbitrage_process_resident_memory_bytes", "Resident memory of the process.")
         self.process_fds = self._gauge("arbitrage_process_open_fds", "Open file descriptors.")
         self.process_threads = self._gauge("arbitrage_process_threads", "Threads of the process.")
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _times(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, ("venue",), registry=self.registry, buckets=_SLOW)
 
     def publish(self, effect: Publish) -> None:
         """Take what the core published; unknown topics are refused by a KeyError, for they are our bug."""
