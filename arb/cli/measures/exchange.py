@@ -13,7 +13,7 @@ from itertools import count
 from typing import Final
 
 from arb.cli.engine_config import engine_config
-from arb.cli.measures.machine import START_NS, WALL_NS, beginnings
+from arb.cli.measures.machine import START_NS, WALL_NS, beginnings, funding
 from arb.cli.schema import Settings
 from arb.cli.sim import traded
 from arb.domain.depth import Depth
@@ -25,7 +25,7 @@ from arb.engine import Engine
 from arb.venues.simulated.chance import stream
 from arb.venues.simulated.facts import Levels
 from arb.venues.simulated.listings import listing
-from arb.venues.simulated.market import BookMove, GeneratedMarket, MarketPlan
+from arb.venues.simulated.market import BookMove, GeneratedMarket, MarketPlan, MarkMove
 from arb.venues.simulated.matching import Exchange
 from arb.venues.simulated.models import MODELS
 from arb.venues.wire.local_facts import event_of, levels_of, new_order
@@ -51,6 +51,8 @@ def market_events(settings: Settings, steps: int) -> list[Event]:
                     venue_ns=WALL_NS + at_ns - START_NS, sequence=number,
                 )  # fmt: skip
                 found.append(DepthSeen(at_ns=at_ns, depth=depth))
+            elif isinstance(move, MarkMove):
+                found.append(funding(move.instrument, move.mark_price, at_ns, WALL_NS + at_ns - START_NS))
         if number % 10 == 0:
             found.append(Tick(at_ns=at_ns, wall_ns=WALL_NS + at_ns - START_NS, is_loop=True))
     return found

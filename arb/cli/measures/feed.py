@@ -224,9 +224,8 @@ async def _latencies(
 
             nursery.start_soon(_other_books, clock, inbox)
             nursery.start_soon(partial(feed_inbox, port, clock, inbox, is_tls=is_tls))
-            await decide(
-                engine, inbox, stamps, DeafSink(), clock, LoopMeter(300), freeze=lambda _: b"", after_turn=after_turn
-            )
+            loop = partial(decide, engine, inbox, stamps, DeafSink(), clock, LoopMeter(300))
+            nursery.start_soon(partial(loop, freeze=lambda _: b"", after_turn=after_turn))
     return stamps.delays_us[_WARM_UP:]
 
 

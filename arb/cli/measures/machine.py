@@ -32,9 +32,10 @@ from arb.domain.events import (
     Tick,
 )
 from arb.domain.ids import AssetId, FeedId, InstrumentId, PairId, RunId, venue_of
+from arb.domain.money import decimal_of
 from arb.domain.order import Balance
 from arb.engine import Engine, EngineConfig
-from arb.venues.simulated.listings import listing
+from arb.venues.simulated.listings import listing, reference_usdt
 
 A: Final = InstrumentId("upbit:KRW-BTC")
 B: Final = InstrumentId("binance_usdm:BTCUSDT")
@@ -85,13 +86,19 @@ def beginnings(config: EngineConfig, at_ns: int, wall_ns: int) -> Iterator[Event
     for instrument in traded:
         yield InstrumentSeen(at_ns=at_ns, instrument=listing(instrument))
         if venue_of(instrument) == "binance_usdm":
-            yield FundingRateSeen(
-                at_ns=at_ns, instrument=instrument, rate=Decimal("0.0001"), interval_s=28_800,
-                next_settlement_ms=wall_ns // _MS + 14_400_000, mark_price=Decimal(103_000), index_price=None,
-            )  # fmt: skip
+            mark_price = decimal_of(reference_usdt(listing(instrument).base))
+            yield funding(instrument, mark_price, at_ns, wall_ns)
     for venue, asset, amount in (("upbit", "KRW", 20_000_000), ("binance_usdm", "USDT", 15_000)):
         held = Balance(AssetId(asset), Decimal(amount), Decimal(0))
         yield BalanceSeen(at_ns=at_ns, venue=venue_of(InstrumentId(f"{venue}:")), balances=(held,), is_full=True)
+
+
+def funding(instrument: InstrumentId, mark_price: Decimal, at_ns: int, wall_ns: int) -> FundingRateSeen:
+    """A mark, and a rate far from its settlement."""
+    return FundingRateSeen(
+        at_ns=at_ns, instrument=instrument, rate=Decimal("0.0001"), interval_s=28_800,
+        next_settlement_ms=wall_ns // _MS + 14_400_000, mark_price=mark_price, index_price=None,
+    )  # fmt: skip
 
 
 @attrs.define
