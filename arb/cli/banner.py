@@ -1,4 +1,8 @@
-"""The first lines of a run: mode, venues, limits, fees, FX."""
+"""The first lines of a run: mode, venues, limits, fees, FX.
+
+Owns: which facts a person is told before the first connection.
+Never: states what is not known yet; measured fees and the age of FX come with the run.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def banner_facts(loaded: Loaded, parts: Assembly) -> list[tuple[str, str]]:
         f"spot {fees.binance_spot_taker_bps:g}, until the venues report theirs"
     )
     converted = (
-        f"executable: {settings.fx.executable.value} KRW-USDT, at most {settings.fx.max_age_ms} ms old; "
+        f"executable: {settings.fx.executable.value} KRW-USDT, at most {settings.fx.max_age_ms:,} ms old; "
         f"bank: {settings.fx.bank.value}"
     )
     facts = [
@@ -36,6 +40,7 @@ def banner_facts(loaded: Loaded, parts: Assembly) -> list[tuple[str, str]]:
         ("limits", limits),
         ("fees", charged),
         ("FX", converted),
+        ("times", "KST (UTC+9) on this screen; tables are in UTC, log files in this machine's own time"),
     ]
     if loaded.mock_keys:
         facts.append(("mock only", ", ".join(loaded.mock_keys)))

@@ -65,7 +65,7 @@ class Sight:
         values = dict(effect.values)
         match effect.topic.partition("/")[0]:
             case "trade":
-                trade_line(self._console, values, time_of_day(self._clock.wall_ns()))
+                trade_line(self._console, values, self._clock.wall_ns())
                 decisions.info("trade", extra=values)
             case "refusal":
                 if values.get("is_safety"):
@@ -190,7 +190,7 @@ class Sight:
 
     def bound(self, url: str) -> None:
         """The HTTP server listens."""
-        self._console.print(f"  health  {url}/health   metrics  {url}/metrics", style="dim", soft_wrap=True)
+        self._console.print(f"HTTP: {url}/health and {url}/metrics", style="dim", soft_wrap=True)
 
     def bank_answered(self, is_ok: bool) -> None:
         """The source of the bank rate did or did not answer; it is for display and sanity only."""
@@ -237,12 +237,6 @@ class Sight:
                 **({"failure": report.failure} if report.failure else {}),
             },
         )
-
-
-def time_of_day(wall_ns: int) -> str:
-    """UTC, to the second."""
-    seconds = wall_ns // 1_000_000_000 % 86_400
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}Z"
 
 
 class ObservedInbox:

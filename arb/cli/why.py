@@ -2,6 +2,7 @@
 
 Owns: reading `refusals.csv` (highest revision of a row) and its summary by pair, direction and reason.
 Never: needs a running engine.
+Units: bps; minutes are UTC in the table and in `--json`, KST (UTC+9) for people.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import csv
 import os
 import sys
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import attrs
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     elif not rows:
         sys.stdout.write(f"no refusals are recorded in {path}\n")
     else:
-        Console().print(_grid(rows))
+        Console().print(grid(rows))
     return 0
 
 
@@ -112,20 +114,24 @@ def _summary(key: tuple[str, str, str], group: list[dict[str, str]]) -> RefusalS
     )
 
 
-def _grid(rows: list[RefusalSummary]) -> Grid:
-    grid = Grid("pair", "direction", "reason", "count", "minutes", "best edge, bps", "missed by, bps", "last")
+def grid(rows: list[RefusalSummary]) -> Grid:
+    """The answer as a table that fits 80 columns; only long reasons go on below."""
+    table = Grid(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    for name in ("pair", "direction"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for name in ("count", "minutes", "best\nbps", "missed\nbps"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("last seen\nKST", no_wrap=True)
     for row in rows:
-        grid.add_row(
-            row.pair,
-            row.direction,
-            row.reason,
-            str(row.count),
-            str(row.minutes),
-            _bps(row.best_net_bps),
-            _bps(row.missed_bps),
-            row.last_minute[:16],
-        )
-    return grid
+        numbers = (f"{row.count:,}", f"{row.minutes:,}", _bps(row.best_net_bps), _bps(row.missed_bps))
+        table.add_row(row.pair, row.direction, row.reason, *numbers, kst_minute(row.last_minute))
+    return table
+
+
+def kst_minute(minute: str) -> str:
+    """A minute of the table, as the clock on a wall in Seoul shows it."""
+    return (datetime.fromisoformat(minute) + timedelta(hours=9)).strftime("%m-%d %H:%M")
 
 
 def _bps(value: float | None) -> str:
