@@ -9,13 +9,16 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from arb.cli.settings import load_settings
 from arb.cli.sim import described, listed_everywhere, sim_params, traded
 from arb.domain.errors import ConfigError
+from arb.venues import load_venue
 from arb.venues.simulated.models import FaultKind
+from arb.venues.spec import Credentials
 from arb.venues.wire.simulation import ServedVenue
 
 LIVE = Path(__file__).parents[2] / "config" / "live.toml"
@@ -45,6 +48,15 @@ def stop(process: subprocess.Popen[str], number: int) -> tuple[int, str]:
     return process.returncode, errors
 
 
+def own_urls(venue: str) -> dict[str, str]:
+    """The addresses that a venue folder uses when none are configured."""
+    spec = load_venue(venue)
+    assert spec.market is not None
+    assert spec.account is not None
+    private = spec.account.account(Credentials(key="k", secret="s"), ())
+    return {"rest": spec.market.rest_url, "ws": spec.market.ws_url, "ws_private": private.ws_private_url}
+
+
 def test_one_json_line_names_every_base_url_and_a_signal_ends_it_with_zero() -> None:
     process = start("--json")
     assert process.stdout is not None
@@ -62,6 +74,11 @@ def test_one_json_line_names_every_base_url_and_a_signal_ends_it_with_zero() -> 
     assert served["binance_spot"]["ws_private"].endswith("/ws-api/v3")
     assert "main" in ledger["accounts"]
     assert stop(process, signal.SIGTERM) == (0, "")
+    for name in ("upbit", "binance_spot", "binance_usdm"):
+        own = own_urls(name)
+        assert {key: urlsplit(served[name][key]).path for key in own} == {
+            key: urlsplit(url).path for key, url in own.items()
+        }, f"the printed URLs of {name} can be pasted into [venues.{name}] unchanged"
 
 
 def test_without_json_each_url_is_a_line() -> None:

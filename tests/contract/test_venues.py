@@ -21,7 +21,7 @@ from tests.venues.markets import instrument
 
 ROOT = Path(arb.venues.__file__).parent
 GOLDEN = Path(__file__).parent.parent / "golden"
-NOT_VENUES = {"wire", "simulated", "__pycache__"}
+NOT_VENUES = {"wire", "simulated", "spec", "__pycache__"}
 VENUES = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in NOT_VENUES)
 SYMBOLS = {
     "upbit": ("KRW-BTC", "KRW-XRP"),

@@ -113,7 +113,7 @@ _COINS: Final = msgspec.json.Decoder(list[SpotCoin])
 class BinanceSpotAccount:
     """AccountProtocol of Binance spot. Events of instruments that are not ours are only signs of life."""
 
-    ws_private_url: Final = "wss://ws-api.binance.com:443"
+    ws_private_url: Final = "wss://ws-api.binance.com:443/ws-api/v3"
     keepalive_s: Final = None
     setup_count: Final = 0
 
@@ -128,7 +128,7 @@ class BinanceSpotAccount:
     def target(self, prepared: HttpResponse | None, stamp: Stamp) -> PrivateTarget:
         """The WebSocket API and one signed subscription."""
         request = {"id": stamp.nonce, "method": _SUBSCRIBE, "params": self._signer.signed_params({}, stamp)}
-        return PrivateTarget(path="/ws-api/v3", opening=(msgspec.json.encode(request).decode(),))
+        return PrivateTarget(opening=(msgspec.json.encode(request).decode(),))
 
     def keepalive_request(self, stamp: Stamp) -> HttpRequest | None:
         """None: the subscription lives as long as the connection."""

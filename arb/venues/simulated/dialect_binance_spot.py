@@ -186,7 +186,7 @@ class BinanceSpotDialect:
             return HttpAnswer(status=503, body=b"")
         if not self.connects.take(1, now_ns):
             return HttpAnswer(status=429, body=b"")
-        if ask.path.startswith("/ws-api/v3"):
+        if ask.path.rstrip("/") == "/ws-api/v3":
             call = ApiSession(self.desk, self.guard, self.next_subscription)
             self.calls.append(call)
             return call

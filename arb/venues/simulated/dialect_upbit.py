@@ -193,8 +193,9 @@ class UpbitDialect:
             return HttpAnswer(status=503, body=b"")
         if not self.quotas["websocket-connect"].take(1, now_ns):
             return HttpAnswer(status=429, body=b"")
-        is_private = ask.path.startswith("/websocket/v1/private")
-        if not is_private and ask.path.rstrip("/") != "/websocket/v1":
+        path = ask.path.rstrip("/")
+        is_private = path == "/websocket/v1/private"
+        if not is_private and path != "/websocket/v1":
             return HttpAnswer(status=404, body=b"")
         if is_private and (fault := self.guard.check(ask)) is not None:
             return body_answer({"error": {"name": fault.name, "message": fault.message}}, 401)

@@ -42,8 +42,8 @@ AccountInbound = OrderUpdate | Fill | BalancesSeen | Position | Reply | Alive | 
 class PrivateTarget:
     """How to open the private stream."""
 
-    path: str
-    """Appended to the venue's `ws_private_url`."""
+    path: str = ""
+    """Appended to the venue's `ws_private_url`; empty where that is the whole address."""
     headers: tuple[tuple[str, str], ...] = ()
     opening: tuple[str, ...] = ()
     """Text frames to send right after the handshake."""
@@ -54,7 +54,7 @@ class AccountProtocol(Protocol):
 
     @property
     def ws_private_url(self) -> str:
-        """Default base URL."""
+        """Default base URL: the address that the venue documents, up to what changes with each connection."""
 
     @property
     def keepalive_s(self) -> float | None:

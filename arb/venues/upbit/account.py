@@ -149,7 +149,7 @@ _WALLETS: Final = msgspec.json.Decoder(list[UpbitWallet])
 class UpbitAccount:
     """AccountProtocol of Upbit. Events of instruments that are not ours are only signs of life."""
 
-    ws_private_url: Final = "wss://api.upbit.com/websocket/v1"
+    ws_private_url: Final = "wss://api.upbit.com/websocket/v1/private"
     keepalive_s: Final = None
     setup_count: Final = 0
 
@@ -164,7 +164,6 @@ class UpbitAccount:
     def target(self, prepared: HttpResponse | None, stamp: Stamp) -> PrivateTarget:
         """One socket for both types; the token has no query hash."""
         return PrivateTarget(
-            path="/private",
             headers=(("Authorization", f"Bearer {self._signer.token(stamp.nonce)}"),),
             opening=(_OPENING.format(ticket=stamp.nonce),),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -127,7 +128,7 @@ def test_an_immediate_order_fills_and_every_answer_says_so(venue: str) -> None:
     account, codec = spec.account(floor.credentials, floor.instruments), spec.orders(floor.credentials)
     prepare = account.prepare_request(floor.stamp())
     target = account.target(None if prepare is None else floor.send(prepare), floor.stamp())
-    stream = floor.private(BASES[venue] if venue == "upbit" else "", target)
+    stream = floor.private(urlsplit(account.ws_private_url).path, target)
     new = order(venue, price=str(best(floor, Side.BUY) + 20 * instrument.ticks.tick_at(best(floor, Side.BUY))))
 
     answers = codec.parse_submit(new, floor.send(codec.submit(new, instrument, floor.stamp())), floor.now_ns)

@@ -27,7 +27,7 @@ def heard(name: str):
 def test_handshake_carries_a_token_and_asks_for_orders_and_assets():
     target = ACCOUNT.target(None, STAMP)
 
-    assert target.path == "/private"
+    assert target.path == ""
     assert dict(target.headers)["Authorization"].startswith("Bearer eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9.")
     assert json.loads(target.opening[0]) == [
         {"ticket": STAMP.nonce},
