@@ -25,8 +25,8 @@ from arb.cli.assembly import Assembly, Surroundings
 from arb.cli.data_dir import DataDir, locked_data_dir
 from arb.cli.ending import ending
 from arb.cli.evaluation import Evaluations
-from arb.cli.observers import observers
 from arb.cli.lineup import foundations, stop_after, trading_tasks
+from arb.cli.observers import observers
 from arb.cli.settings import load_settings
 from arb.domain.events import RunStarted
 from arb.domain.ids import RunId
@@ -187,7 +187,8 @@ class _Memory:
     ) -> None:
         """As `assembly.Simulate`."""
         world = attrs.evolve(params.world, market=self.market)
-        params = attrs.evolve(params, world=world, paced_every_s=max(1.0, self.market.mark_every_ms / 1e3))
+        paced_s = max(1.0, self.market.mark_every_ms / 1e3)
+        params = attrs.evolve(params, world=world, paced_every_s=paced_s, keep_alive_s=120.0 * paced_s)
         async with trio.open_nursery() as nursery:
             found: tuple[Simulation, dict[str, ServedVenue]] = await nursery.start(
                 partial(serve_in_memory, params, clock, self.network)

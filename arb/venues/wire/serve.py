@@ -65,6 +65,7 @@ class VenueFront:
     clock: Clock
     on_activity: Callable[[], None]
     """Brings the world and all sessions up to now; called around everything a client does."""
+    keep_alive_s: float = KEEP_ALIVE_S
     streams: set[OpenStream] = attrs.field(factory=set)
 
     def flush(self) -> None:
@@ -100,7 +101,7 @@ async def reset(stream: trio.abc.Stream) -> None:
 async def _serve_http(front: VenueFront, stream: trio.abc.Stream) -> None:
     connection = h11.Connection(h11.SERVER)
     while True:
-        with trio.move_on_after(KEEP_ALIVE_S) as patience:
+        with trio.move_on_after(front.keep_alive_s) as patience:
             request, body = await _next_request(connection, stream)
         if patience.cancelled_caught or request is None:
             return

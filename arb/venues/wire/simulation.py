@@ -30,7 +30,7 @@ from arb.venues.simulated.weather import Weather
 from arb.venues.simulated.world import World, WorldPlan
 from arb.venues.spec import Credentials
 from arb.venues.wire.memory import MemoryNetwork
-from arb.venues.wire.serve import VenueFront, serve_venue
+from arb.venues.wire.serve import KEEP_ALIVE_S, VenueFront, serve_venue
 
 ACCOUNT = "main"
 LATE_NS = 5_000_000_000
@@ -56,6 +56,8 @@ class SimParams:
     ports: Mapping[str, int] = attrs.field(factory=dict)
     """By venue; a venue that is not named takes any free port."""
     tls: ssl.SSLContext | None = None
+    keep_alive_s: float = KEEP_ALIVE_S
+    """A connection that asks for nothing for so long is closed."""
     paced_every_s: float = 1.0
     """Between two frames of streams that come by the clock (Binance marks, tickers)."""
 
@@ -160,7 +162,7 @@ def open_simulation(params: SimParams, clock: Clock) -> Simulation:
         desk = Desk(exchange, ACCOUNT, key.key, key.secret, weather.is_on, stream(plan.seed, f"requests {venue}"))
         simulation.lines[venue] = VenueLine(exchange, desk, stream(plan.seed, f"feed {venue}"))
         dialect = _dialect_of(venue, desk, weather, int(params.paced_every_s * 1e9))
-        simulation.fronts[venue] = VenueFront(dialect, clock, simulation.stir)
+        simulation.fronts[venue] = VenueFront(dialect, clock, simulation.stir, keep_alive_s=params.keep_alive_s)
     bank = DunamuDialect(simulation.world.bank_rate, _weather_of(plan, "dunamu"))
     simulation.fronts["dunamu"] = VenueFront(bank, clock, simulation.stir)
     simulation.advance(clock.wall_ns())
@@ -183,8 +185,8 @@ async def run_world(simulation: Simulation) -> None:
     """Move the world on as its clock goes, until cancelled."""
     while True:
         now_ns = simulation.clock.wall_ns()
-        behind_ns = now_ns - simulation.world.now_ns
-        simulation.advance(now_ns if behind_ns < LATE_NS else simulation.world.now_ns + LATE_NS)
+        reachable_ns = max(simulation.world.now_ns, min(simulation.due_ns(), now_ns)) + LATE_NS
+        simulation.advance(min(now_ns, reachable_ns))
         simulation.stirred = trio.Event()
         wait_ns = simulation.due_ns() - simulation.clock.wall_ns()
         with trio.move_on_after(max(TURN_S, wait_ns / 1e9)):
