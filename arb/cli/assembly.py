@@ -8,27 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from random import Random
-from typing import Protocol
 
 import attrs
 import trio
 
+from arb.cli.beginning import beginning
 from arb.cli.data_dir import DataDir
 from arb.cli.engine_config import engine_config, pair_strategies
 from arb.cli.observers import Observers
-from arb.cli.schema import BankChoice, DataSource, Settings
+from arb.cli.schema import DataSource, Settings
 from arb.cli.sight import ObservedInbox, Sight
+from arb.cli.surroundings import Surroundings
 from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
-from arb.domain.events import ArmingSeen, FeesSeen, FxSeen, InstrumentSeen, RunStarted, StorageSeen
-from arb.domain.ids import FeedId, RunId, VenueId
+from arb.domain.events import StorageSeen
+from arb.domain.ids import VenueId
 from arb.engine import Engine
-from arb.ports import Clock, Dialer, OrderGateway, ThreadRunner
-from arb.storage.codec import encode_value
+from arb.ports import OrderGateway
 from arb.storage.csv import CsvStore
-from arb.storage.journal import SEGMENT_NS, SegmentJournal, Writer
+from arb.storage.journal import SegmentJournal
 from arb.storage.worker import StoreWorker
-from arb.supervision.clock import CHECK_S, AnchoredClock
 from arb.supervision.dispatch import Dispatch
 from arb.supervision.inbox import Inbox
 from arb.supervision.restart import Backoff, BudgetSpent, RestartBudget, restart
@@ -36,56 +34,17 @@ from arb.supervision.root import Drain, Named
 from arb.supervision.stopping import Stop, StopRequest
 from arb.telemetry.alerts import LogAlerts
 from arb.venues.spec import StreamPlan
-from arb.venues.wire.account import AccountParts, VenueAccount
-from arb.venues.wire.dial import split_url
-from arb.venues.wire.local_fills import LocalFills, LocalVenue
-from arb.venues.wire.order_http import OrderTarget, open_order_http
-from arb.venues.wire.orders import OrderParts, VenueOrders
+from arb.venues.wire.local_fills import LocalFills
+from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.reads import StatusPoll, poll_status
-from arb.venues.wire.setup import read_fees, set_up
-from arb.venues.wire.simulation import ServedVenue, SimParams, serve_simulation
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
-from arb.venues.wire.ws import WsHeartbeat
 
-STATUS_EVERY_S = 60.0
 BANK_EVERY_S = 60.0
 REST_BOOK_EVERY_S = 0.5
 PONG_WITHIN_S = 5.0
 VENUES_WITHIN_S = 30.0
 RENEW_BEFORE_S = 300.0
 BANK = VenueId("dunamu")
-
-
-class Simulate(Protocol):
-    """Serves simulated venues and says where they are: on loopback sockets, or in memory."""
-
-    async def __call__(
-        self, params: SimParams, clock: Clock, *, task_status: trio.TaskStatus[dict[str, ServedVenue]]
-    ) -> None:
-        """Run until cancelled."""
-
-
-@attrs.frozen(kw_only=True)
-class Surroundings:
-    """What a run takes from outside; simulations inject their own."""
-
-    clock: AnchoredClock
-    dialer: Dialer
-    writer: Writer
-    run_thread: ThreadRunner
-    run_last: ThreadRunner
-    """For the last call of all: may be abandoned when it hangs."""
-    random: Random
-    run_id: RunId
-    build: str
-    simulate: Simulate = serve_simulation
-    """Serves the simulated venues of mock mode."""
-    check_s: float = CHECK_S
-    """How often the core is told the time between two evaluations."""
-    status_every_s: float = STATUS_EVERY_S
-    """Between two polls of what a venue says about its instruments over REST alone."""
-    segment_ns: int = SEGMENT_NS
-    """Age at which a segment of the journal is closed."""
 
 
 @attrs.define(eq=False)
@@ -159,7 +118,8 @@ class Assembly:
             wanted, self.urls, clock=self.around.clock, dialer=self.around.dialer, within_s=VENUES_WITHIN_S
         ) as access:
             self.access.update(access)
-            self._tell_beginning()
+            for event in beginning(self.settings, self.around, self.engine.config, access.values()):
+                self.sink.put_account(event)
             task_status.started()
             await trio.sleep_forever()
 
@@ -167,104 +127,6 @@ class Assembly:
         """Write rows until cancelled."""
         task_status.started()
         await self.store.run()
-
-    async def serve_orders(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """One order task and one account stream per venue; started once every account has been read."""
-        async with trio.open_nursery() as nursery:
-            for venue in self.access:
-                await nursery.start(partial(self._serve_venue_orders, venue))
-            task_status.started()
-
-    async def serve_local_fills(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Orders are filled here, against the live books."""
-        paper = self.settings.paper
-        venues = [
-            LocalVenue(
-                venue=venue,
-                instruments=tuple(access.instruments.values()),
-                order_ms=paper.upbit_order_ms if venue == "upbit" else paper.binance_order_ms,
-                fees=self.engine.config.fees[venue],
-            )
-            for venue, access in self.access.items()
-        ]
-        local = LocalFills(
-            venues,
-            clock=self.around.clock,
-            sink=self.sink,
-            seed=self.around.random.getrandbits(63),
-            miss_probability=paper.miss_probability,
-            depth_fraction=self.settings.execution.depth_fraction,
-            start_krw=paper.start_krw,
-            start_usdt=paper.start_usdt,
-            leverage=self.settings.risk.leverage,
-        )
-        self.fills = local
-        self.gateways.update({venue: local.gateway(venue) for venue in self.access})
-        await local.run(task_status=task_status)
-
-    async def _serve_venue_orders(self, venue: VenueId, *, task_status: trio.TaskStatus[None]) -> None:
-        access, clock = self.access[venue], self.around.clock
-        if access.spec.account is None or access.urls.credentials is None:
-            task_status.started()
-            return
-        credentials, instruments = access.urls.credentials, tuple(access.instruments.values())
-        endpoint, prefix = split_url(access.urls.rest)
-        async with open_order_http(
-            OrderTarget(venue=venue, endpoint=endpoint, prefix=prefix), dialer=self.around.dialer
-        ) as wire:
-            parts: list[VenueAccount] = []
-            orders = VenueOrders(
-                OrderParts(
-                    venue=venue,
-                    codec=access.spec.account.orders(credentials),
-                    instruments=access.instruments,
-                    wire=wire,
-                    limiter=access.limiter,
-                    sink=self.sink,
-                    clock=clock,
-                    stamp=access.stamp,
-                    read_account=lambda reason: parts[0].read(reason),
-                )
-            )
-            account = VenueAccount(
-                AccountParts(
-                    venue=venue,
-                    feed=FeedId(f"{venue}/private/0"),
-                    protocols=partial(access.spec.account.account, credentials, instruments),
-                    instruments=instruments,
-                    ws_private_url=access.urls.ws_private,
-                    dialer=self.around.dialer,
-                    http=access.http,
-                    sink=self.sink,
-                    tap=self.watching.tap,
-                    clock=clock,
-                    stamp=access.stamp,
-                    heard=orders.heard,
-                    heartbeat=self._heartbeat(access),
-                    max_connection_s=_renewal(access),
-                    funding_since_ms=clock.wall_ns() // 1_000_000,
-                )
-            )
-            parts.append(account)
-            self.orders[venue] = self.gateways[venue] = orders
-            await self._prepare_account(access, account)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(orders.run)
-                nursery.start_soon(self.restarting(f"{venue}/private/0"), account.run_stream)
-                task_status.started()
-
-    async def _prepare_account(self, access: VenueAccess, account: VenueAccount) -> None:
-        """Fees in force, margin and leverage set and verified, balances read."""
-        assert access.spec.account is not None
-        assert access.urls.credentials is not None
-        instruments = tuple(access.instruments.values())
-        protocol = access.spec.account.account(access.urls.credentials, instruments)
-        await set_up(protocol, access.http, instruments, self.settings.risk.leverage, access.stamp)
-        fees = await read_fees(protocol, access.http, instruments, access.stamp)
-        now_ns = self.around.clock.monotonic_ns()
-        for instrument, schedule in zip(access.instruments, fees, strict=True):
-            self.sink.put_account(FeesSeen(at_ns=now_ns, instrument=instrument, fees=schedule))
-        await account.read("start")
 
     # --- trading tasks ------------------------------------------------------------------------------------------------
 
@@ -314,11 +176,8 @@ class Assembly:
             heartbeat_s=access.spec.client_ping_s if section is None else section.heartbeat_interval,
             pong_within_s=PONG_WITHIN_S,
             rest_interval_s=REST_BOOK_EVERY_S,
-            max_connection_s=_renewal(access),
+            max_connection_s=renewal_s(access),
         )
-
-    def _heartbeat(self, access: VenueAccess) -> WsHeartbeat:
-        return WsHeartbeat(after_s=access.spec.client_ping_s, within_s=PONG_WITHIN_S, text=None)
 
     async def _poll_status(self, access: VenueAccess) -> None:
         poll = StatusPoll(
@@ -363,35 +222,6 @@ class Assembly:
 
         return run
 
-    # --- what the core is told at the beginning -----------------------------------------------------------------------
-
-    def _tell_beginning(self) -> None:
-        clock, put = self.around.clock, self.sink.put_account
-        now_ns = clock.monotonic_ns()
-        parameters = encode_value(self.engine.config).decode()
-        put(
-            RunStarted(
-                at_ns=now_ns,
-                wall_ns=clock.wall_ns(),
-                run_id=self.around.run_id,
-                build=self.around.build,
-                parameters=parameters,
-            )
-        )
-        put(ArmingSeen(at_ns=now_ns, is_armed=True))
-        for access in self.access.values():
-            for instrument in access.instruments.values():
-                put(InstrumentSeen(at_ns=now_ns, instrument=instrument))
-        if self.settings.fx.bank is BankChoice.STATIC and self.settings.fx.bank_rate is not None:
-            put(
-                FxSeen(
-                    at_ns=now_ns,
-                    rate=self.settings.fx.bank_rate,
-                    source="static",
-                    published_ms=clock.wall_ns() // 1_000_000,
-                )
-            )
-
     # --- the store's trouble ------------------------------------------------------------------------------------------
 
     def _store_failed(self, detail: str) -> None:
@@ -409,6 +239,6 @@ def _plan_at(access: VenueAccess, instruments: tuple[object, ...], index: int) -
     return access.market.streams(instruments, access.spec.venue)[index]  # type: ignore[arg-type]  # the tuple that `streams` took before
 
 
-def _renewal(access: VenueAccess) -> float | None:
+def renewal_s(access: VenueAccess) -> float | None:
     age_s = access.spec.max_connection_s
     return None if age_s is None else age_s - RENEW_BEFORE_S

@@ -12,6 +12,7 @@ import trio
 
 from arb.cli.assembly import BANK, BANK_EVERY_S, Assembly
 from arb.cli.evaluation import Evaluations
+from arb.cli.order_entry import serve_local_fills, serve_orders
 from arb.cli.probes import Probes
 from arb.cli.schema import BankChoice, Mode
 from arb.cli.sim import sim_params, traded
@@ -47,8 +48,8 @@ def foundations(parts: Assembly) -> list[NamedFoundation]:
         found.append(NamedFoundation(name="simulated venues", run=partial(_serve_mock, parts)))
     found.append(NamedFoundation(name="venues", run=parts.serve_venues))
     found.append(NamedFoundation(name="store", run=parts.serve_store))
-    fills = parts.serve_orders if parts.settings.mode is Mode.MOCK else parts.serve_local_fills
-    found.append(NamedFoundation(name="orders", run=fills))
+    fills = serve_orders if parts.settings.mode is Mode.MOCK else serve_local_fills
+    found.append(NamedFoundation(name="orders", run=partial(fills, parts)))
     return found
 
 

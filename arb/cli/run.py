@@ -19,7 +19,7 @@ from typing import Never, TypeVar
 import trio
 from rich.console import Console
 
-from arb.cli.assembly import Assembly, Surroundings
+from arb.cli.assembly import Assembly
 from arb.cli.banner import banner_facts
 from arb.cli.build import build_name, new_run_id
 from arb.cli.console import banner, show_status
@@ -29,6 +29,7 @@ from arb.cli.evaluation import Evaluations, explain
 from arb.cli.lineup import foundations, stop_after, trading_tasks
 from arb.cli.observers import observers
 from arb.cli.settings import Loaded, load_settings
+from arb.cli.surroundings import Surroundings
 from arb.storage.journal import ThreadWriter
 from arb.storage.worker import thread_runner
 from arb.supervision.clock import AnchoredClock

@@ -158,14 +158,20 @@ def _text(name: str, cell: Cell) -> str:
     if cell is None:
         return ""
     if name.endswith("_ns") and isinstance(cell, int):
-        seconds, rest = divmod(cell, 1_000_000_000)
-        moment = datetime.fromtimestamp(seconds, UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+        return _moment(cell) + "Z"
+    if name == "time_kst" and isinstance(cell, int):
+        return _moment(cell) + "+09:00"
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, Decimal):
         return f"{cell:f}"
     return str(cell)
+
+
+def _moment(clock_ns: int) -> str:
+    """Nanoseconds of a clock as it shows them: the cell of `time_kst` comes already moved to Korean time."""
+    seconds, rest = divmod(clock_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}"
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -21,7 +21,8 @@ import trio
 from rich.console import Console
 from trio.testing import MockClock
 
-from arb.cli.assembly import Assembly, Surroundings
+from arb.cli.assembly import Assembly
+from arb.cli.surroundings import Surroundings
 from arb.cli.data_dir import DataDir, locked_data_dir
 from arb.cli.ending import ending
 from arb.cli.evaluation import Evaluations
