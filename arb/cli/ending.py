@@ -86,7 +86,7 @@ async def _decide_rest(parts: Assembly) -> None:
             for line in unknown
         )
         words = "; ".join((*(f"pair {pair}" for pair in unbalanced), *orders))
-        parts.stop.ask(Stop.UNBALANCED, f"not everything is balanced: {words}")
+        parts.stop.ask(Stop.FAILED, f"not everything is balanced: {words}")
         log.error("unbalanced_at_the_end", extra={"what": words})
 
 

@@ -42,6 +42,7 @@ class Evaluations:
         self._must_be_ready = must_be_ready
         self._deadline_ns = clock.monotonic_ns() + round(ready_within_s * 1e9)
         self._count = 0
+        self._was_ready = False
 
     def after_turn(self, event: Event) -> None:
         """Let the drain look; count an evaluation at the tick."""
@@ -51,16 +52,28 @@ class Evaluations:
         self._sight.turned()
         is_ready = self._engine.is_ready()
         self._sight.board.ready(is_ready)
+        if is_ready and not self._was_ready:
+            self._was_ready = True
+            self._sight.became_ready(fx_words(self._engine, self._clock))
         if self._must_be_ready and not is_ready:
             if self._clock.monotonic_ns() >= self._deadline_ns:
                 self._stop.ask(
-                    Stop.UNBALANCED,
+                    Stop.FAILED,
                     "the feeds were not ready in time (watchdog.startup_grace_s): " + "; ".join(self._engine.missing()),
                 )
             return
         self._count += 1
         if self._limit is not None and self._count >= self._limit:
             self._stop.ask(Stop.GRACEFUL, f"{self._count} evaluation{'s' if self._count > 1 else ''} done")
+
+
+def fx_words(engine: Engine, clock: Clock) -> str:
+    """The executable FX as it stands, with its source and age."""
+    fx = engine.memory.fx
+    if fx.params.executable is None:
+        return f"FX {fx.mid:,.2f} KRW per USDT, static by configuration"
+    age_s = (clock.monotonic_ns() - fx.received_ns) / 1e9
+    return f"FX {fx.bid:,.1f} / {fx.ask:,.1f} KRW per USDT from {fx.params.executable}, {age_s:.1f} s old"
 
 
 def explain(console: Console, engine: Engine) -> None:

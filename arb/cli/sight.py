@@ -192,6 +192,11 @@ class Sight:
         """The HTTP server listens."""
         self._console.print(f"HTTP: {url}/health and {url}/metrics", style="dim", soft_wrap=True)
 
+    def became_ready(self, words: str) -> None:
+        """Every pair can be looked at for the first time."""
+        self._console.print(f"  ready after {self.uptime_s():.1f} s: {words}", style="dim", soft_wrap=True)
+        root.info("ready", extra={"after_s": round(self.uptime_s(), 2), "fx": words})
+
     def bank_answered(self, is_ok: bool) -> None:
         """The source of the bank rate did or did not answer; it is for display and sanity only."""
         self.board.component("BANK_FX", ComponentState.OK if is_ok else ComponentState.WARN)

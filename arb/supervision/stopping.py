@@ -16,7 +16,8 @@ class Stop(Enum):
     """Causes of an end, mildest first; a worse one replaces a milder one."""
 
     GRACEFUL = 0
-    UNBALANCED = 1
+    FAILED = 1
+    """Not ready in time, or something unbalanced at the end of a drain."""
     BUG = 2
     CRITICAL = 3
     UNSAFE = 4
@@ -24,7 +25,7 @@ class Stop(Enum):
     @property
     def exit_code(self) -> int:
         """What the process returns."""
-        return {Stop.GRACEFUL: 0, Stop.UNBALANCED: 1, Stop.BUG: 1, Stop.CRITICAL: 3, Stop.UNSAFE: 4}[self]
+        return {Stop.GRACEFUL: 0, Stop.FAILED: 1, Stop.BUG: 1, Stop.CRITICAL: 3, Stop.UNSAFE: 4}[self]
 
 
 @attrs.frozen
