@@ -34,6 +34,7 @@ from arb.domain.events import (
     FxSeen,
     HealthSeen,
     InstrumentSeen,
+    Level,
     OrderUpdated,
     PositionSeen,
     Reconciled,
@@ -48,7 +49,6 @@ from arb.engine import folding, guards, rows, trading, working
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import NO_EFFECTS, Lane, Memory, Turn
 from arb.engine.view import data_refusal, rates_of
-from arb.execution.order_ids import run_digest
 from arb.state.fx import FxMarks
 from arb.state.ledger import Ledger
 from arb.state.market import FreshnessLimits, Market, MarketBook
@@ -154,7 +154,8 @@ class Engine:
         return TopQuote(self._memory.now_ns, bid_a, ask_a, bid_b, ask_b, float(item.pair.multiplier), rates)
 
     def _look(self, turn: Turn, item: PairConfig) -> None:
-        trading.look(turn, item, self._strategies[item.pair.id])
+        if turn.memory.level is not Level.CRITICAL:
+            trading.look(turn, item, self._strategies[item.pair.id])
 
     def _fold(self, turn: Turn, event: Event) -> None:
         memory = self._memory
@@ -203,15 +204,14 @@ class Engine:
                 guards.arming_seen(turn, event)
             case HealthSeen():
                 guards.health_seen(turn, event)
+                if event.level is Level.CRITICAL:
+                    folding.work_unbalanced(turn)
             case Reconciled():
                 guards.reconciled(turn, event)
             case StorageSeen():
                 guards.storage_seen(turn, event)
             case RunStarted():
-                memory.run_id, memory.run_digest = event.run_id, run_digest(event.run_id)
-                memory.market.anchor(event.at_ns, event.wall_ns)
-                memory.is_started = True
-                rows.trading_state_topic(turn)
+                guards.run_started(turn, event)
             case ClockJumped():
                 memory.market.jump(event)
                 memory.fx.jump(event.at_ns)

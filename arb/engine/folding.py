@@ -18,12 +18,12 @@ from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.intent import IntentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import Fill, OrderUpdate, Purpose, Side
-from arb.domain.pair import Pair
+from arb.domain.pair import Direction, Pair
 from arb.engine import rows
 from arb.engine.memory import Turn
-from arb.engine.view import fees_of, leg_instrument, mid_of
+from arb.engine.view import fees_of, leg_instrument, leg_rules, mid_of
 from arb.engine.working import advance, order_updated
-from arb.execution.legs import LegPair, LegState
+from arb.execution.legs import LegPair, LegState, tradable
 from arb.execution.order_ids import is_ours
 from arb.execution.params import LegOrder
 from arb.risk.trading_state import Cause
@@ -80,15 +80,30 @@ def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
         pair=request.pair, leg=request.leg, purpose=request.purpose, decision_price=request.expected_price,
         multiplier=multiplier,
     )  # fmt: skip
-    memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
     legs = memory.legs.get(line.owner)
+    if (legs is None or not legs.is_open) and memory.ledger.position(pair.id) is None:
+        memory.ledger.open_position(_late_position(turn, pair, fill, line))
+    memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
     position = legs.position if legs is not None else line.owner
     rows.fill_row(turn, fill, after, fee, position)
     rows.order_row(turn, after, position)
     if legs is not None and legs.is_open:
         advance(turn, legs)
-    elif legs is not None:
+    else:
         repair(turn, pair, "late fill")
+
+
+def _late_position(turn: Turn, pair: Pair, fill: Fill, line: OrderLine) -> PairPosition:
+    """Where an execution is booked that comes after everything about its order had ended: a position to be undone."""
+    memory = turn.memory
+    is_long = (fill.side is Side.BUY) is (line.request.leg == "a")
+    memory.lanes[pair.id].position_revision = 0
+    return PairPosition(
+        id=f"{memory.run_digest}-{memory.seq}-{pair.id}-late", pair=pair.id,
+        direction=Direction.LONG_A if is_long else Direction.SHORT_A,
+        is_contract_b=memory.market.instruments[pair.b].kind is InstrumentKind.PERPETUAL,
+        opened_ns=memory.now_ns, opened_wall_ns=turn.wall_ns(), d_bps=0.0, fair_bps=0.0, expected_bps=0.0,
+    )  # fmt: skip
 
 
 def _fx_mid(turn: Turn) -> Decimal:
@@ -167,6 +182,27 @@ def transfer_seen(turn: Turn, event: TransferSeen) -> None:
         turn.record(Table.TRANSFERS, f"{event.venue}|{event.transfer_id}", 0, None, row)
 
 
+def work_unbalanced(turn: Turn) -> None:
+    """Take up every pair that is unbalanced now, whether or not a two-leg order is in hand."""
+    memory = turn.memory
+    for item in turn.config.pairs:
+        legs = memory.legs.get(memory.lanes[item.pair.id].legs)
+        if legs is not None:
+            advance(turn, legs)
+        else:
+            _repair_if_naked(turn, item.pair)
+
+
+def _repair_if_naked(turn: Turn, pair: Pair) -> None:
+    """A position whose legs differ by what a venue would trade has to be balanced, whoever made it so."""
+    position = turn.memory.ledger.position(pair.id)
+    if position is None or turn.memory.lanes[pair.id].legs:
+        return
+    rules = (leg_rules(turn.memory, turn.config, pair, leg) for leg in ("a", "b"))
+    if any(tradable(position.net_qty, rule) for rule in rules):
+        repair(turn, pair, "the legs of a position differ")
+
+
 def watch_positions(turn: Turn) -> None:
     """Compare every balanced position with what the venues say; a difference that lasts makes the pair unbalanced."""
     memory = turn.memory
@@ -176,6 +212,7 @@ def watch_positions(turn: Turn) -> None:
         differences = _differences(turn, pair, position) if position is not None and not lane.legs else ()
         if position is None or not differences:
             lane.mismatch_ns = None
+            _repair_if_naked(turn, pair)
             continue
         if lane.mismatch_ns is None:
             lane.mismatch_ns = memory.now_ns

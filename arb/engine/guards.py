@@ -18,6 +18,7 @@ from arb.domain.events import (
     HealthSeen,
     Level,
     Reconciled,
+    RunStarted,
     StorageSeen,
     VenueCondition,
     VenueStatus,
@@ -25,9 +26,12 @@ from arb.domain.events import (
 from arb.domain.pair import Pair
 from arb.engine import rows
 from arb.engine.memory import Lane, Turn
+from arb.execution.order_ids import run_digest
 from arb.risk.trading_state import Cause, Causes, TradingState
 
 HOUR_MS: Final = 3_600_000
+STATE_LOST: Final = ("InvariantBroken", "JournalFull")
+"""Failures after which the books are not to be believed, or nothing can be written ahead."""
 
 
 def set_cause(causes: Causes, cause: Cause, detail: str, now_ns: int, *, is_there: bool, text: str = "") -> None:
@@ -36,6 +40,18 @@ def set_cause(causes: Causes, cause: Cause, detail: str, now_ns: int, *, is_ther
         causes.add(cause, detail, now_ns, text)
     else:
         causes.end(cause, detail)
+
+
+def run_started(turn: Turn, event: RunStarted) -> None:
+    """A new process: its name, its clock, and none of the conditions that belonged to the process before."""
+    memory = turn.memory
+    memory.run_id, memory.run_digest = event.run_id, run_digest(event.run_id)
+    memory.market.anchor(event.at_ns, event.wall_ns)
+    memory.is_started, memory.is_draining = True, False
+    memory.level, memory.is_state_lost, memory.emergencies = Level.OK, False, ()
+    for cause in (Cause.DRAIN, Cause.WATCHDOG):
+        memory.causes.end(cause, "")
+    rows.trading_state_topic(turn)
 
 
 def arming_seen(turn: Turn, event: ArmingSeen) -> None:
@@ -52,8 +68,12 @@ def arming_seen(turn: Turn, event: ArmingSeen) -> None:
 
 
 def health_seen(turn: Turn, event: HealthSeen) -> None:
-    """ERROR and worse reduce."""
-    turn.memory.level = event.level
+    """ERROR and worse reduce; CRITICAL leaves each unbalanced pair one order (`working.advance`)."""
+    memory = turn.memory
+    is_critical = event.level is Level.CRITICAL
+    memory.emergencies = memory.emergencies if is_critical and memory.level is Level.CRITICAL else ()
+    memory.level = event.level
+    memory.is_state_lost = is_critical and any(name in reason for reason in event.reasons for name in STATE_LOST)
     is_bad = event.level in (Level.ERROR, Level.CRITICAL)
     set_cause(turn.memory.causes, Cause.WATCHDOG, "", turn.memory.now_ns, is_there=is_bad, text=",".join(event.reasons))
 

@@ -86,6 +86,10 @@ class Memory:
     is_armed: bool = False
     is_draining: bool = False
     level: Level = Level.OK
+    is_state_lost: bool = False
+    """What ends the run is the loss of the books themselves: nothing is ordered on their word."""
+    emergencies: tuple[PairId, ...] = ()
+    """Pairs that have had their one order since CRITICAL."""
     order_times: tuple[int, ...] = ()
     """Approved orders of the last minute."""
     incident_times: tuple[int, ...] = ()

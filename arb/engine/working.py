@@ -10,25 +10,24 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from arb.domain.costs import depth_cost_bps
-from arb.domain.depth import walk
 from arb.domain.effects import Cell, Severity
-from arb.domain.events import OrderUpdated
+from arb.domain.events import Level, OrderUpdated
+from arb.domain.ids import venue_of
 from arb.domain.intent import IntentKind
-from arb.domain.money import decimal_of
 from arb.domain.order import OrderState, OrderUpdate, Purpose, Side
 from arb.domain.pair import Direction, Pair
-from arb.domain.pricing import limit_price
 from arb.engine import rows
 from arb.engine.memory import Turn
 from arb.engine.sending import WishedOrder, ask_after_silent, send, touched
-from arb.engine.view import HOUR_NS, fees_of, is_dust, leg_instrument, leg_rules, mid_of, recent
+from arb.engine.view import HOUR_NS, is_dust, leg_instrument, leg_rules, recent
+from arb.engine.weighing import case_of, price_within, reach_of
 from arb.execution import hedge
 from arb.execution.legs import LegPair, LegState, LegSum, Move, Task, end_state, next_move, state_for, sums, tradable
 
 ZERO: Final = Decimal(0)
 RETRY_NS: Final = 250_000_000
 ENDED_KEPT: Final = 200
+UNCLEAR: Final = frozenset({OrderState.UNKNOWN, OrderState.NOT_FOUND})
 
 
 def work_all(turn: Turn) -> None:
@@ -85,7 +84,10 @@ def advance(turn: Turn, legs: LegPair) -> None:
     if legs.incident_ns is not None and not was_incident:
         memory.incident_times = (*recent(memory.incident_times, memory.now_ns, HOUR_NS), memory.now_ns)
         rows.incident_row(turn, legs, 0, "")
-    if move.task is Task.SECOND:
+    if memory.level is Level.CRITICAL and move.task in (Task.SECOND, Task.WORK):
+        if not (a.is_working or b.is_working):
+            _emergency(turn, legs, pair, move.imbalance)
+    elif move.task is Task.SECOND:
         _send_second(turn, legs, pair, move.qty)
     elif move.task is Task.WORK:
         _work(turn, legs, pair, move)
@@ -101,7 +103,7 @@ def _send_second(turn: Turn, legs: LegPair, pair: Pair, qty: Decimal) -> None:
     collar = turn.config.execution.incident_caps_bps[-1]
     price, touch = plan.limit_price, touched(turn, pair, "b", plan.side)
     if touch is not None:
-        near = _price(turn, pair, "b", plan.side, touch, collar)
+        near = price_within(turn, pair, "b", plan.side, touch, collar)
         price = min(price, near) if plan.side is Side.BUY else max(price, near)
     wish = WishedOrder(
         leg="b", side=plan.side, qty=qty, price=price, expected_price=plan.expected_price, purpose=Purpose.HEDGE,
@@ -110,12 +112,6 @@ def _send_second(turn: Turn, legs: LegPair, pair: Pair, qty: Decimal) -> None:
     if send(turn, legs, pair, (wish,)) is not None:
         legs.next_try_ns = turn.memory.now_ns + RETRY_NS
         legs.attempts += 1
-
-
-def _price(turn: Turn, pair: Pair, leg: str, side: Side, reach: Decimal, cap_bps: float) -> Decimal:
-    instrument = turn.memory.market.instruments[leg_instrument(pair, leg)]
-    reference = decimal_of(mid_of(turn.memory, instrument.id)) or reach
-    return limit_price(instrument, side, reach, decimal_of(cap_bps), reference).price
 
 
 def _work(turn: Turn, legs: LegPair, pair: Pair, move: Move) -> None:
@@ -146,7 +142,7 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
     params, now_ns = turn.config.execution, turn.memory.now_ns
     filled = "a" if (imbalance > 0) is (legs.side_a is Side.BUY) else "b"
     missing = "b" if filled == "a" else "a"
-    case = _case(turn, legs, pair, imbalance, filled, missing)
+    case = case_of(turn, legs, pair, imbalance, filled, missing)
     is_escalated = legs.state is LegState.ESCALATED
     is_allowed = legs.intent is not None and not is_escalated and turn.memory.causes.state.value <= 1
     choice = hedge.choose(case, params, is_complete_allowed=is_allowed)
@@ -165,9 +161,9 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
         against = hedge.adverse_bps(case.filled_side, case.fill_krw, case.exit_krw or case.fill_krw)
         cap = hedge.escalated_cap_bps(params, against)
     side = Side.SELL if imbalance > 0 else Side.BUY
-    reach, cap = _reach(turn, legs, pair, leg, side, cap)
+    reach, cap = reach_of(turn, legs, pair, leg, side, cap)
     wish = WishedOrder(
-        leg=leg, side=side, qty=qty, price=_price(turn, pair, leg, side, reach, cap), expected_price=reach,
+        leg=leg, side=side, qty=qty, price=price_within(turn, pair, leg, side, reach, cap), expected_price=reach,
         purpose=Purpose.EMERGENCY if is_escalated else Purpose.HEDGE if is_complete else Purpose.REVERSE,
         is_closing=is_complete is (legs.kind is IntentKind.EXIT), collar_bps=cap, is_planned=False,
     )  # fmt: skip
@@ -181,75 +177,37 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
         legs.is_reversed = True
 
 
-def _reach(turn: Turn, legs: LegPair, pair: Pair, leg: str, side: Side, cap: float) -> tuple[Decimal, float]:
-    """What an order is measured from: the touched quote if fresh, else what the leg traded at, with its own collar."""
-    instrument = leg_instrument(pair, leg)
-    touch = touched(turn, pair, leg, side)
-    if touch is not None and not turn.memory.market.staleness(instrument, turn.memory.now_ns):
-        return touch, cap
-    filled = _fill_price(turn, legs, leg)
-    return filled or touch or Decimal(1), turn.config.execution.hedge_collar_bps
-
-
-def _fill_price(turn: Turn, legs: LegPair, leg: str) -> Decimal | None:
-    """VWAP of what a leg's orders traded, in the instrument's quote; the plan's price when nothing did."""
-    lines = [turn.memory.orders.lines[key] for key in (legs.orders_a if leg == "a" else legs.orders_b)]
-    qty = sum((line.fill_qty for line in lines), ZERO)
-    if qty:
-        return sum((line.fill_cost for line in lines), ZERO) / qty
-    if legs.intent is None:
-        return None
-    return legs.intent.a.expected_price if leg == "a" else legs.intent.b.expected_price
-
-
-def _case(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal, filled: str, missing: str) -> hedge.Imbalance:
+def _emergency(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
+    """The end is near: one bounded order that shrinks the leg in excess, if its account can be believed; never two."""
+    memory = turn.memory
+    if memory.is_state_lost or pair.id in memory.emergencies or not is_account_fresh(turn, pair):
+        return
+    leg = "a" if (imbalance > 0) is (legs.direction is Direction.LONG_A) else "b"
+    qty = tradable(imbalance, leg_rules(memory, turn.config, pair, leg))
     side = Side.SELL if imbalance > 0 else Side.BUY
-    qty = float(abs(imbalance))
-    fill = _fill_price(turn, legs, filled)
-    exit_krw = _now_krw(turn, pair, filled, side, qty)
-    fill_krw = float(fill) * _krw_per(turn, pair, filled) if fill is not None else exit_krw or 1.0
-    return hedge.Imbalance(
-        qty=qty,
-        direction=legs.direction,
-        filled_leg=filled,
-        filled_side=side.opposite,
-        fill_krw=fill_krw,
-        missing_krw=_now_krw(turn, pair, missing, side, qty),
-        exit_krw=exit_krw,
-        fair_bps=legs.intent.edge.fair_bps if legs.intent is not None else 0.0,
-        h_exit_krw=_h_exit_krw(turn, legs, pair, qty),
-        fee_rate_filled=float(fees_of(turn.memory, turn.config, leg_instrument(pair, filled)).taker_rate),
-        fee_rate_missing=float(fees_of(turn.memory, turn.config, leg_instrument(pair, missing)).taker_rate),
-        is_closing=legs.kind is IntentKind.EXIT,
-    )
+    if not qty or not memory.market.is_tradable(leg_instrument(pair, leg)):
+        return
+    reach, cap = reach_of(turn, legs, pair, leg, side, turn.config.execution.escalated_cap_bps)
+    wish = WishedOrder(
+        leg=leg, side=side, qty=qty, price=price_within(turn, pair, leg, side, reach, cap), expected_price=reach,
+        purpose=Purpose.EMERGENCY, is_closing=True, collar_bps=cap, is_planned=False,
+    )  # fmt: skip
+    if legs.state is not LegState.ESCALATED:
+        legs.move(LegState.UNBALANCED, memory.now_ns)
+    legs.attempts += 1
+    if send(turn, legs, pair, (wish,)) is None:
+        memory.emergencies = (*memory.emergencies, pair.id)
+        legs.is_reversed = legs.is_reversed or legs.kind is IntentKind.ENTER
 
 
-def _krw_per(turn: Turn, pair: Pair, leg: str) -> float:
-    """KRW per base unit for a price of 1 in the leg's instrument."""
-    return 1.0 if leg == "a" else turn.memory.fx.mid / float(pair.multiplier)
-
-
-def _now_krw(turn: Turn, pair: Pair, leg: str, side: Side, qty: float) -> float | None:
-    """VWAP at which a leg could trade now; None without a fresh book or a venue that trades."""
-    market, instrument = turn.memory.market, leg_instrument(pair, leg)
-    if market.staleness(instrument, turn.memory.now_ns) or not market.is_tradable(instrument):
-        return None
-    depth = market.books[instrument].depth
-    scale = 1.0 if leg == "a" else float(pair.multiplier)
-    found = walk(depth.asks if side is Side.BUY else depth.bids, qty / scale)
-    return found.vwap * _krw_per(turn, pair, leg) if found.qty > 0 else None
-
-
-def _h_exit_krw(turn: Turn, legs: LegPair, pair: Pair, qty: float) -> float:
-    """Half-spread plus depth cost of leaving both legs later, as the books stand."""
-    side_a = Side.SELL if legs.direction is Direction.LONG_A else Side.BUY
-    total = 0.0
-    for leg, side in (("a", side_a), ("b", side_a.opposite)):
-        book = turn.memory.market.book(leg_instrument(pair, leg))
-        if book is not None and book.is_usable:
-            scale = 1.0 if leg == "a" else float(pair.multiplier)
-            total += depth_cost_bps(book.depth, side, qty / scale) / 1e4 * book.mid * _krw_per(turn, pair, leg)
-    return total
+def is_account_fresh(turn: Turn, pair: Pair) -> bool:
+    """Whether both venues' account streams stand and no order of the pair is of unknown fate."""
+    memory = turn.memory
+    for instrument in (pair.a, pair.b):
+        prefix = f"{venue_of(instrument)}/private"
+        if any(name.startswith(prefix) and not feed.is_up for name, feed in memory.market.feeds.items()):
+            return False
+    return all(line.state not in UNCLEAR for line in memory.orders.working() if line.request.pair == pair.id)
 
 
 def _finish(turn: Turn, legs: LegPair, pair: Pair, a: LegSum) -> None:

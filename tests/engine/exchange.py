@@ -43,6 +43,7 @@ START_NS = 1_000_000_000_000
 WALL_NS = 1_790_000_000_000_000_000
 MS = 1_000_000
 SECOND = 1_000_000_000
+ZERO = D(0)
 
 RISK: dict[str, Any] = {
     "max_book_age_ms": 1500, "max_quiet_s": 10, "max_conn_silence_ms": 1500, "max_feed_lag_ms": 700, "max_skew_ms": 400,
@@ -148,8 +149,8 @@ class Exchange:
     queries: list[Query] = attrs.field(factory=list)
     due: list[tuple[int, int, Event]] = attrs.field(factory=list)
     number: int = 0
-    coins: Decimal = D(0)
-    contracts: Decimal = D(0)
+    coins: Decimal = ZERO
+    contracts: Decimal = ZERO
     truth: dict[str, OrderUpdate] = attrs.field(factory=dict)
 
     def put(self, event: Event) -> tuple[Effect, ...]:
@@ -256,7 +257,8 @@ class Exchange:
         self.number += 1
         reply = self.rule(request, self.number)
         at_ns = self.now_ns + reply.delay_ms * MS
-        assert request.qty is not None and request.price is not None
+        assert request.qty is not None
+        assert request.price is not None
         done = D(0)
         venue_id = VenueOrderId(f"v{self.number}")
         fills: list[Event] = []

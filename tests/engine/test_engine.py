@@ -21,9 +21,11 @@ def test_a_whole_trade_opens_wide_and_closes_narrow() -> None:
     assert len(exchange.engine.open_positions()) == 1
     exchange.run(3, cheap(0))
     assert [r.instrument for r in exchange.submitted] == [A, B, A, B]
-    assert exchange.engine.is_settled() and not exchange.engine.open_positions()
+    assert exchange.engine.is_settled()
+    assert not exchange.engine.open_positions()
     (row,) = exchange.rows(Table.POSITIONS)
-    assert row["status"] == "closed" and row["pnl_krw"] > 0
+    assert row["status"] == "closed"
+    assert row["pnl_krw"] > 0
     assert [r["kind"] for r in exchange.rows(Table.TRADES)] == ["OPEN", "CLOSE"]
 
 

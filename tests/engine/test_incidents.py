@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arb.domain.effects import Alert, Submit, Table
-from arb.domain.events import Command, CommandKind, PositionSeen
+from arb.domain.events import Command, CommandKind, FillSeen, PositionSeen
+from arb.domain.ids import VenueOrderId
 from arb.domain.order import OrderRequest, OrderState, Purpose, Side
 from arb.engine import Engine, thaw
 from arb.execution.legs import LegState
@@ -225,3 +226,21 @@ def test_closes_of_the_perpetual_are_reduce_only() -> None:
     exchange.run(2, cheap(0))
     assert [r.reduce_only for r in exchange.submitted] == [False, False, False, True]
     assert sides(exchange.submitted) == [Side.BUY, Side.SELL, Side.SELL, Side.BUY]
+
+
+def test_a_fill_after_everything_had_ended_is_undone_as_an_incident() -> None:
+    exchange = entered(scripted(SILENT, then=NONE), 1)
+    exchange.rule = scripted(then=NONE)
+    (first, *_) = exchange.submitted
+    exchange.run(20, cheap(0))
+    assert states(exchange)[0] is LegState.COMPLETED
+    assert exchange.engine.is_settled()
+    exchange.rule = scripted(then=FULL)
+    late = exchange._fill(first, first.qty or D(0), 0, exchange.now_ns, VenueOrderId("late"))
+    exchange.put(FillSeen(at_ns=exchange.now_ns, fill=late))
+    exchange._account(late)
+    exchange.run(2, cheap(0))
+    assert exchange.submitted[-1].side is Side.SELL
+    assert exchange.submitted[-1].qty == first.qty
+    assert net(exchange) == 0
+    assert not exchange.engine.open_positions()
