@@ -105,7 +105,8 @@ async def _main(loaded: Loaded, args: argparse.Namespace, data: DataDir, console
         dead_man.end()
     if args.once and reason.stop is Stop.GRACEFUL:
         explain(console, parts.engine)
-    console.print(f"stopped: {reason.text}; {parts.sight.summary()}", soft_wrap=True)
+    if reason.stop is not Stop.MISCONFIGURED:
+        console.print(f"stopped: {reason.text}; {parts.sight.summary()}", soft_wrap=True)
     return reason
 
 

@@ -225,11 +225,8 @@ class Sight:
     def stopping(self, reason: Reason) -> None:
         """The end has begun."""
         self.board.stopping(reason.text)
-        root.log(
-            logging.INFO if reason.stop is Stop.GRACEFUL else logging.ERROR,
-            "stopping",
-            extra={"cause": reason.stop.name.lower(), "why": reason.text},
-        )
+        level = {Stop.GRACEFUL: logging.INFO, Stop.MISCONFIGURED: logging.WARNING}.get(reason.stop, logging.ERROR)
+        root.log(level, "stopping", extra={"cause": reason.stop.name.lower(), "why": reason.text})
 
     def ended(self, report: StepReport) -> None:
         """A step of the shutdown ended."""

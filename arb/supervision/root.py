@@ -99,38 +99,40 @@ class Plan:
 
 
 async def supervise(plan: Plan) -> Reason:
-    """Run everything until something stops it; return why.
-
-    Raises:
-        ConfigError: a service could not start for a reason a person must mend (port in use).
-    """
-    async with trio.open_nursery() as services:
-        try:
-            for service in plan.foundations:
-                await services.start(partial(_serve, plan, service))
-                if plan.stop.is_asked:
-                    break
-            else:
-                await _trade(plan)
-        except* ConfigError as failure:
-            raise ConfigError("; ".join(str(error) for error in leaves(failure))) from failure
+    """Run everything until something stops it; return why."""
+    async with trio.open_nursery() as foundations:
+        await _come_up(plan, foundations)
+        if not plan.stop.is_asked:
+            await _trade(plan)
         reason = plan.stop.reason or Reason(Stop.GRACEFUL, "nothing left to do")
         plan.on_stop(reason)
         await perform(plan.ending(reason), plan.clock, plan.on_step)
-        services.cancel_scope.cancel(reason=reason.text)
+        foundations.cancel_scope.cancel(reason=reason.text)
     return plan.stop.reason or reason
 
 
-async def _serve(plan: Plan, service: NamedFoundation, *, task_status: trio.TaskStatus[None]) -> None:
-    """Contain a service: its failure asks for the end instead of tearing down what the end still needs."""
+async def _come_up(plan: Plan, nursery: trio.Nursery) -> None:
+    """Start the foundations in their order, each when the one before serves; a stop cuts it short."""
+    starting = trio.CancelScope()
+    nursery.start_soon(_then_cancel, plan.stop.wait_asked, starting)
+    try:
+        with starting:
+            for foundation in plan.foundations:
+                await nursery.start(partial(_serve, plan, foundation))
+    except ExceptionGroup as failure:
+        _classify(plan, "start", failure)
+
+
+async def _serve(plan: Plan, foundation: NamedFoundation, *, task_status: trio.TaskStatus[None]) -> None:
+    """Contain a foundation: its failure asks for the end instead of tearing down what the end still needs."""
     started = _Started(task_status)
     try:
         async with trio.open_nursery() as own:  # noqa: ASYNC112  a failure must arrive as a group
-            own.start_soon(partial(service.run, task_status=started))
+            own.start_soon(partial(foundation.run, task_status=started))
     except ExceptionGroup as failure:
         if not started.is_started:
             raise
-        _classify(plan, service.name, failure)
+        _classify(plan, foundation.name, failure)
 
 
 class _Started:
@@ -177,7 +179,11 @@ async def _then_cancel(wait: Callable[[], Awaitable[object]], scope: trio.Cancel
 
 
 def _classify(plan: Plan, name: str, failure: BaseExceptionGroup[BaseException]) -> None:
+    """What failed decides how it ends; what a person must mend needs no stack."""
     for error in leaves(failure):
+        if isinstance(error, ConfigError):
+            plan.stop.ask(Stop.MISCONFIGURED, str(error))
+            continue
         plan.on_failure(name, error)
         stop = Stop.CRITICAL if isinstance(error, JournalFull | InvariantBroken) else Stop.BUG
         plan.stop.ask(stop, f"{name}: {type(error).__name__}: {error}")

@@ -7,6 +7,7 @@ Never: performs the stop.
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 import attrs
 import trio
@@ -18,14 +19,31 @@ class Stop(Enum):
     GRACEFUL = 0
     FAILED = 1
     """Not ready in time, or something unbalanced at the end of a drain."""
-    BUG = 2
-    CRITICAL = 3
-    UNSAFE = 4
+    MISCONFIGURED = 2
+    """A person must mend something first: a port in use, a venue that does not answer."""
+    BUG = 3
+    CRITICAL = 4
+    UNSAFE = 5
 
     @property
     def exit_code(self) -> int:
         """What the process returns."""
-        return {Stop.GRACEFUL: 0, Stop.FAILED: 1, Stop.BUG: 1, Stop.CRITICAL: 3, Stop.UNSAFE: 4}[self]
+        return _EXIT_CODES[self]
+
+    @property
+    def is_severe(self) -> bool:
+        """Whether it allows no drain."""
+        return self.value > Stop.FAILED.value
+
+
+_EXIT_CODES: Final = {
+    Stop.GRACEFUL: 0,
+    Stop.FAILED: 1,
+    Stop.MISCONFIGURED: 2,
+    Stop.BUG: 1,
+    Stop.CRITICAL: 3,
+    Stop.UNSAFE: 4,
+}
 
 
 @attrs.frozen
@@ -59,7 +77,7 @@ class StopRequest:
         if self._reason is None or stop.value > self._reason.stop.value:
             self._reason = Reason(stop, text)
         self._asked.set()
-        if stop.value >= Stop.BUG.value:
+        if stop.is_severe:
             self._critical.set()
 
     async def wait_asked(self) -> Reason:
