@@ -7,6 +7,7 @@ Units: a step is one MessagePack array `[seq, tag, event, [[tag, effect], …]]`
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
@@ -72,7 +73,9 @@ def decode_record(body: bytes) -> dict[str, Any]:
 
 
 def _make_converter() -> cattrs.Converter:
-    converter: cattrs.Converter = make_converter(forbid_extra_keys=False)
+    converter: cattrs.Converter = make_converter(
+        forbid_extra_keys=False, unstruct_collection_overrides={AbstractSet: sorted}
+    )
     converter.register_unstructure_hook(Decimal, str)
     converter.register_structure_hook(Decimal, lambda value, _: Decimal(str(value)))
     converter.register_unstructure_hook(float, lambda value: value if isfinite(value) else str(value))
@@ -86,8 +89,8 @@ CONVERTER: Final = _make_converter()
 
 
 def encode_value(value: object) -> bytes:
-    """Canonical JSON of an attrs value: keys sorted, so that equal values give equal bytes."""
-    return msgspec.json.encode(CONVERTER.unstructure(value), order="deterministic")
+    """JSON of an attrs value: sets sorted, dictionaries in their own order, which a replay may depend on."""
+    return msgspec.json.encode(CONVERTER.unstructure(value))
 
 
 def decode_value(payload: bytes | str, cls: type) -> Any:
