@@ -20,7 +20,7 @@ from arb.engine import rows
 from arb.engine.memory import Turn
 from arb.engine.sending import WishedOrder, ask_after_silent, send, touched
 from arb.engine.view import HOUR_NS, is_dust, leg_instrument, leg_rules, recent
-from arb.engine.weighing import case_of, price_within, reach_of
+from arb.engine.weighing import case_of, fill_price, krw_per, now_krw, price_within, reach_of
 from arb.execution import hedge
 from arb.execution.legs import LegPair, LegState, LegSum, Move, Task, end_state, next_move, state_for, sums, tradable
 
@@ -93,6 +93,8 @@ def advance(turn: Turn, legs: LegPair) -> None:
         _work(turn, legs, pair, move)
     elif move.task is Task.FINISH:
         _finish(turn, legs, pair, a)
+    elif legs.state is LegState.UNKNOWN and not (a.is_unknown and b.is_unknown):
+        _bear_unknown(turn, legs, pair, move, "b" if a.is_unknown else "a")
 
 
 def _send_second(turn: Turn, legs: LegPair, pair: Pair, qty: Decimal) -> None:
@@ -175,6 +177,36 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
     )
     if send(turn, legs, pair, (wish,)) is None and not is_complete:
         legs.is_reversed = True
+
+
+def _bear_unknown(turn: Turn, legs: LegPair, pair: Pair, move: Move, known: str) -> None:
+    """One leg's fate is unknown: a person is called when that lasts, and half of the other leg goes on a bad move.
+
+    Nothing is traded against the unknown quantity on its own venue.
+    """
+    memory, params = turn.memory, turn.config.execution
+    if not move.imbalance or memory.level is Level.CRITICAL:
+        return
+    if legs.incident_ns is not None and memory.now_ns - legs.incident_ns > params.max_naked_s * 1e9:
+        _page(turn, legs, move)
+    has_excess = (move.imbalance > 0) is ((known == "a") is (legs.side_a is Side.BUY))
+    side = Side.SELL if move.imbalance > 0 else Side.BUY
+    fill, now = fill_price(turn, legs, known), now_krw(turn, pair, known, side, float(abs(move.imbalance)))
+    if legs.is_cut or not has_excess or fill is None or now is None:
+        return
+    if hedge.adverse_bps(side.opposite, float(fill) * krw_per(turn, pair, known), now) < params.unknown_stop_bps:
+        return
+    qty = tradable(move.imbalance / 2, leg_rules(memory, turn.config, pair, known))
+    if not qty:
+        return
+    reach, cap = reach_of(turn, legs, pair, known, side, params.escalated_cap_bps)
+    wish = WishedOrder(
+        leg=known, side=side, qty=qty, price=price_within(turn, pair, known, side, reach, cap), expected_price=reach,
+        purpose=Purpose.REVERSE, is_closing=legs.kind is IntentKind.ENTER, collar_bps=cap, is_planned=False,
+    )  # fmt: skip
+    if send(turn, legs, pair, (wish,)) is None:
+        legs.is_cut, legs.is_reversed = True, True
+        legs.attempts += 1
 
 
 def _emergency(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:

@@ -101,8 +101,8 @@ class LegPair:
     alerted_ns: int | None = None
     is_reversed: bool = False
     """Some order undid the filled leg."""
-    is_flattening: bool = False
-    """Closed by an operator's order or the margin guard: nothing is planned, any price within the emergency cap."""
+    is_cut: bool = False
+    """Half of the known leg went while the other's fate was unknown."""
     ended_ns: int | None = None
     reason: str = ""
 

@@ -244,3 +244,25 @@ def test_a_fill_after_everything_had_ended_is_undone_as_an_incident() -> None:
     assert exchange.submitted[-1].qty == first.qty
     assert net(exchange) == 0
     assert not exchange.engine.open_positions()
+
+
+def test_half_of_the_known_leg_goes_when_the_price_runs_away_from_an_unknown_other() -> None:
+    exchange = entered(scripted(FULL, SILENT), 1)
+    assert states(exchange) == [LegState.UNKNOWN]
+    before, held = len(exchange.submitted), exchange.coins
+    exchange.run(1, cheap(70) * 0.995)
+    assert len(exchange.submitted) == before
+    exchange.run(2, cheap(70) * 0.985)
+    (cut,) = exchange.submitted[before:]
+    assert (cut.instrument, cut.side, cut.purpose) == (A, Side.SELL, Purpose.REVERSE)
+    assert cut.qty == held / 2
+    exchange.run(20, cheap(70) * 0.985)
+    assert states(exchange)[0].is_end
+    assert abs(net(exchange)) < D("0.001")
+
+
+def test_a_person_is_called_while_the_fate_of_an_order_leaves_the_pair_naked_for_long() -> None:
+    exchange = entered(scripted(FULL, SILENT), 7)
+    assert states(exchange) == [LegState.UNKNOWN]
+    alerts = [e.key for step in exchange.effects for e in step if isinstance(e, Alert)]
+    assert any(key.startswith("escalated/") for key in alerts)
