@@ -158,7 +158,6 @@ class Engine:
             trading.look(turn, item, self._strategies[item.pair.id])
 
     def _fold(self, turn: Turn, event: Event) -> None:
-        memory = self._memory
         match event:
             case Tick():
                 self._tick(turn, event)
@@ -167,9 +166,9 @@ class Engine:
             case FillSeen():
                 folding.fill_seen(turn, event.fill)
             case BalanceSeen():
-                memory.ledger.see_balances(event)
+                folding.balances_seen(turn, event)
             case PositionSeen():
-                memory.ledger.see_contract(event)
+                folding.contract_seen(turn, event)
                 guards.check_positions(turn)
             case FundingPaid():
                 folding.funding_paid(turn, event)

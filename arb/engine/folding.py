@@ -10,8 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from arb.domain.effects import Cell, Severity, Table
-from arb.domain.events import FundingPaid, OrderUpdated, TransferSeen
+from arb.domain.effects import Cell, QueryAccount, Severity, Table
+from arb.domain.events import BalanceSeen, FundingPaid, OrderUpdated, PositionSeen, TransferSeen
 from arb.domain.fees import Fee, FeeAsset
 from arb.domain.ids import AssetId, InstrumentId, TradeId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
@@ -29,6 +29,7 @@ from arb.execution.params import LegOrder
 from arb.risk.trading_state import Cause
 from arb.state.flows import FillTag
 from arb.state.ledger import DAY_NS
+from arb.state.market import NEVER_NS
 from arb.state.orders import OrderLine
 from arb.state.positions import PairPosition
 
@@ -80,6 +81,7 @@ def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
         pair=request.pair, leg=request.leg, purpose=request.purpose, decision_price=request.expected_price,
         multiplier=multiplier,
     )  # fmt: skip
+    memory.lanes[pair.id].fill_ns = memory.now_ns
     legs = memory.legs.get(line.owner)
     if (legs is None or not legs.is_open) and memory.ledger.position(pair.id) is None:
         memory.ledger.open_position(_late_position(turn, pair, fill, line))
@@ -152,6 +154,22 @@ def foreign_hands(turn: Turn, instrument: InstrumentId, what: str) -> None:
         )
 
 
+def balances_seen(turn: Turn, event: BalanceSeen) -> None:
+    """Take a venue's balances, and when it told which of them."""
+    turn.memory.ledger.see_balances(event)
+    told = turn.memory.balances_ns
+    if event.is_full:
+        told[event.venue] = event.at_ns
+    for balance in event.balances:
+        told[f"{event.venue}/{balance.asset}"] = event.at_ns
+
+
+def contract_seen(turn: Turn, event: PositionSeen) -> None:
+    """Take a venue's word on a contract, and when it was told."""
+    turn.memory.ledger.see_contract(event)
+    turn.memory.contracts_ns[event.position.instrument] = event.at_ns
+
+
 def funding_paid(turn: Turn, event: FundingPaid) -> None:
     """Book a settlement once and write its row."""
     memory, pair = turn.memory, pair_of(turn, event.instrument)
@@ -204,29 +222,61 @@ def _repair_if_naked(turn: Turn, pair: Pair) -> None:
 
 
 def watch_positions(turn: Turn) -> None:
-    """Compare every balanced position with what the venues say; a difference that lasts makes the pair unbalanced."""
-    memory = turn.memory
+    """Compare every balanced position with what the venues say.
+
+    A difference is asked about first; what a reading taken since then confirms makes the pair unbalanced.
+    """
+    memory, now_ns = turn.memory, turn.memory.now_ns
     for item in turn.config.pairs:
         pair, lane = item.pair, memory.lanes[item.pair.id]
         position = memory.ledger.position(pair.id)
-        differences = _differences(turn, pair, position) if position is not None and not lane.legs else ()
-        if position is None or not differences:
+        if position is None or lane.legs or _is_waiting(turn, pair):
+            lane.mismatch_ns = None
+            continue
+        differences = _differences(turn, pair, position)
+        if not differences:
             lane.mismatch_ns = None
             _repair_if_naked(turn, pair)
-            continue
-        if lane.mismatch_ns is None:
-            lane.mismatch_ns = memory.now_ns
-        if memory.now_ns - lane.mismatch_ns >= turn.config.execution.unknown_grace_s * 1e9:
+        elif lane.mismatch_ns is None or now_ns - lane.mismatch_ns >= turn.config.execution.position_check_s * 1e9:
+            lane.mismatch_ns = now_ns
+            for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg, _ in differences}):
+                turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} differs"))
+        elif all(_told_ns(turn, pair, leg, is_whole=True) > lane.mismatch_ns for leg, _ in differences) and (
+            now_ns - lane.mismatch_ns >= turn.config.execution.unknown_grace_s * 1e9
+        ):
             lane.mismatch_ns = None
             for leg, contracts in differences:
                 _adjust(turn, pair, leg, contracts)
             repair(turn, pair, "position differs from the venue's")
 
 
+def _is_waiting(turn: Turn, pair: Pair) -> bool:
+    """Whether an order of the pair may still move what the venues hold."""
+    return any(line.request.pair == pair.id for line in turn.memory.orders.working())
+
+
+def _told_ns(turn: Turn, pair: Pair, leg: str, *, is_whole: bool) -> int:
+    """When the venue last told what a leg holds; `is_whole`: with all its balances, as only a reading does."""
+    memory = turn.memory
+    instrument = memory.market.instruments[leg_instrument(pair, leg)]
+    if instrument.kind is InstrumentKind.PERPETUAL:
+        return memory.contracts_ns.get(instrument.id, NEVER_NS)
+    whole_ns = memory.balances_ns.get(instrument.venue, NEVER_NS)
+    if is_whole:
+        return whole_ns
+    return max(whole_ns, memory.balances_ns.get(f"{instrument.venue}/{instrument.base}", NEVER_NS))
+
+
 def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[str, Decimal], ...]:
-    """Per leg, venue's quantity minus ours where it is off by a lot or more (spot: only what is missing), contract units."""
+    """Per leg, venue's quantity minus ours where it is off by a lot or more, contract units; spot: only what is missing.
+
+    A word that is no newer than the pair's last execution says nothing.
+    """
     memory, found = turn.memory, []
+    last_fill_ns = memory.lanes[pair.id].fill_ns
     for leg in ("a", "b"):
+        if _told_ns(turn, pair, leg, is_whole=False) <= last_fill_ns:
+            continue
         instrument = memory.market.instruments[leg_instrument(pair, leg)]
         tally, scale = (position.a, Decimal(1)) if leg == "a" else (position.b, pair.multiplier)
         own = tally.net_qty / scale
@@ -251,8 +301,8 @@ def _adjust(turn: Turn, pair: Pair, leg: str, off: Decimal) -> None:
     side = Side.BUY if off > 0 else Side.SELL
     price = decimal_of(mid_of(memory, instrument.id))
     fill = Fill(
-        instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None, venue_order_id=None,
-        side=side, qty=abs(off), price=price, fee=None, liquidity=None, received_ns=memory.now_ns, venue_ns=None,
+        instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None,
+        venue_order_id=None, side=side, qty=abs(off), price=price, fee=None, liquidity=None, received_ns=memory.now_ns, venue_ns=None,
     )  # fmt: skip
     tag = FillTag(
         pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=price,

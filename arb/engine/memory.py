@@ -57,7 +57,9 @@ class Lane:
     dislocated_ns: int | None = None
     """Since when d has been implausibly far from fair."""
     mismatch_ns: int | None = None
-    """Since when the venue's quantity has differed from the position's."""
+    """When a venue was asked about a quantity that differs from the position's."""
+    fill_ns: int = NEVER_NS
+    """When the pair's last execution was booked."""
     edge_d_bps: float = 0.0
     position_revision: int = 0
     published_ns: int = NEVER_NS
@@ -99,6 +101,10 @@ class Memory:
     """Executions that no order of ours answers to yet."""
     rest_ns: dict[InstrumentId, int] = attrs.field(factory=dict)
     """Newest REST image per instrument."""
+    balances_ns: dict[str, int] = attrs.field(factory=dict)
+    """When a venue last told all its balances (by its name) or one of them (by `venue/ASSET`)."""
+    contracts_ns: dict[InstrumentId, int] = attrs.field(factory=dict)
+    """When a venue last told a contract position."""
     venue_up_ns: dict[VenueId, int] = attrs.field(factory=dict)
     """When a venue came back from maintenance."""
     position_check_ns: int = 0

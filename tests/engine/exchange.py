@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from arb.domain.depth import Depth
-from arb.domain.effects import Cancel, Effect, Query, Record, Submit, Table
+from arb.domain.effects import Cancel, Effect, Query, QueryAccount, Record, Submit, Table
 from arb.domain.events import (
     ArmingSeen,
     BalanceSeen,
@@ -152,6 +152,9 @@ class Exchange:
     coins: Decimal = ZERO
     contracts: Decimal = ZERO
     truth: dict[str, OrderUpdate] = attrs.field(factory=dict)
+    account_delay_ms: int = 0
+    """How late balances and positions arrive after an execution."""
+    readings: list[QueryAccount] = attrs.field(factory=list)
 
     def put(self, event: Event) -> tuple[Effect, ...]:
         """One step; what it asks for is performed."""
@@ -218,22 +221,39 @@ class Exchange:
 
     def _account(self, fill: Fill) -> None:
         """What the venue holds for us after an execution."""
+        at_ns = self.now_ns + self.account_delay_ms * MS
         if fill.instrument == A:
             self.coins += fill.side.sign * fill.qty
             held = Balance(AssetId("BTC"), self.coins, D(0))
-            self.put(BalanceSeen(at_ns=self.now_ns, venue=VenueId("upbit"), balances=(held,), is_full=False))
+            event: Event = BalanceSeen(at_ns=at_ns, venue=VenueId("upbit"), balances=(held,), is_full=False)
         else:
             self.contracts += fill.side.sign * fill.qty
-            self.put(PositionSeen(at_ns=self.now_ns, position=contract(self.contracts)))
+            event = PositionSeen(at_ns=at_ns, position=contract(self.contracts))
+        if self.account_delay_ms:
+            self._later(at_ns, event)
+        else:
+            self.put(event)
+
+    def _read_account(self, query: QueryAccount) -> None:
+        """The venue's answer to a reading: all it holds for us, now."""
+        self.readings.append(query)
+        at_ns = self.now_ns + 30 * MS
+        if query.venue == "upbit":
+            coins = Balance(AssetId("BTC"), self.coins, D(0))
+            held = (Balance(AssetId("KRW"), D(20_000_000), D(0)), coins)
+            self._later(at_ns, BalanceSeen(at_ns=at_ns, venue=query.venue, balances=held, is_full=True))
+        else:
+            self._later(at_ns, PositionSeen(at_ns=at_ns, position=contract(self.contracts)))
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
         """Newest revision of each row of a table."""
         found: dict[str, Record] = {}
         for step in self.effects:
             for effect in step:
-                if isinstance(effect, Record) and effect.table is table:
-                    if effect.id not in found or effect.rev >= found[effect.id].rev:
-                        found[effect.id] = effect
+                if not isinstance(effect, Record) or effect.table is not table:
+                    continue
+                if effect.id not in found or effect.rev >= found[effect.id].rev:
+                    found[effect.id] = effect
         return [dict(record.row) for record in found.values()]
 
     def _perform(self, effect: Effect) -> None:
@@ -241,6 +261,8 @@ class Exchange:
             for order in effect.orders:
                 self.submitted.append(order.request)
                 self._answer(order.request)
+        elif isinstance(effect, QueryAccount):
+            self._read_account(effect)
         elif isinstance(effect, Cancel):
             self.cancels.append(effect)
         elif isinstance(effect, Query):
