@@ -129,11 +129,11 @@ class FxMarks:
     def is_jumping(self, now_ns: int) -> bool:
         """Whether the mid moved more than `fx_jump_bps` within `fx_jump_s`: quarantined until it rested so long."""
         oldest = now_ns // self._span_ns() - _BUCKETS
-        live = [span for span in self.spans if span.index >= oldest]
-        if not live:
+        recent = [span for span in self.spans if span.index >= oldest]
+        if not recent:
             return False
-        low = min(span.low for span in live)
-        return (max(span.high for span in live) / low - 1) * 1e4 > self.params.fx_jump_bps
+        low = min(span.low for span in recent)
+        return (max(span.high for span in recent) / low - 1) * 1e4 > self.params.fx_jump_bps
 
     def bank_is_stale(self, now_ns: int) -> bool:
         """Whether the bank rate must be shown with its time beside it."""

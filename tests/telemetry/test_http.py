@@ -90,7 +90,7 @@ async def test_a_port_in_use_is_a_sentence() -> None:
         port = taken.getsockname()[1]
         refused = pytest.RaisesExc(ConfigError, match=f"metrics_port.*{port}")
         with pytest.RaisesGroup(refused, flatten_subgroups=True):
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as nursery:  # noqa: ASYNC112  `start` needs a nursery
                 await nursery.start(
                     partial(
                         serve_http,
