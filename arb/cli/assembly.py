@@ -38,6 +38,7 @@ from arb.venues.wire.local_fills import LocalFills
 from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
+from arb.venues.wire.status import VenueStatusBoard
 
 BANK_EVERY_S = 60.0
 REST_BOOK_EVERY_S = 0.5
@@ -60,6 +61,7 @@ class Assembly:
     urls: dict[VenueId, VenueUrls] = attrs.field(factory=dict)
     """Where each venue is; the simulation fills it in mock mode."""
     access: dict[VenueId, VenueAccess] = attrs.field(factory=dict)
+    boards: dict[VenueId, VenueStatusBoard] = attrs.field(factory=dict)
     gateways: dict[VenueId, OrderGateway] = attrs.field(factory=dict)
     orders: dict[VenueId, VenueOrders] = attrs.field(factory=dict)
     fills: LocalFills | None = None
@@ -118,6 +120,7 @@ class Assembly:
             wanted, self.urls, clock=self.around.clock, dialer=self.around.dialer, within_s=VENUES_WITHIN_S
         ) as access:
             self.access.update(access)
+            self.boards.update({venue: VenueStatusBoard(venue, self.around.clock, self.sink) for venue in access})
             for event in beginning(self.settings, self.around, self.engine.config, access.values()):
                 self.sink.put_account(event)
             task_status.started()
@@ -158,6 +161,7 @@ class Assembly:
             clock=self.around.clock,
             sink=self.sink,
             tap=self.watching.tap,
+            board=self.boards[venue],
             settings=self._source_settings(access),
         )
         tasks = []
@@ -186,6 +190,7 @@ class Assembly:
             instruments=tuple(access.instruments.values()),
             interval_s=self.around.status_every_s,
             latest_key=f"status/{access.spec.venue}",
+            on_maintenance=self.boards[access.spec.venue].see_maintenance,
         )
         await poll_status(
             poll,

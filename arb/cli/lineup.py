@@ -18,6 +18,7 @@ from arb.cli.schema import BankChoice, Mode
 from arb.cli.sim import sim_params, traded
 from arb.cli.upkeep import keep_journal, make_tables
 from arb.cli.venue_access import VenueUrls
+from arb.cli.venue_status import status_tasks
 from arb.domain.events import DepthSeen, Event, FundingRateSeen
 from arb.domain.ids import VenueId
 from arb.engine import Engine
@@ -57,7 +58,7 @@ def trading_tasks(
     parts: Assembly, evaluations: Evaluations, heartbeat: Heartbeat | None, sample: Callable[[], ProcessSample] | None
 ) -> Sequence[Named]:
     """Everything that a stop cancels; the decision loop last. Simulations have neither heartbeat nor samples."""
-    tasks = [*parts.sources(), *_bank(parts)]
+    tasks = [*parts.sources(), *status_tasks(parts), *_bank(parts)]
     tasks.append(Named(name="tick", run=partial(_tick, parts)))
     tasks.append(Named(name="orders to the venues", run=parts.dispatch.release))
     tasks.append(Named(name="journal upkeep", run=partial(keep_journal, parts)))

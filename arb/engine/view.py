@@ -267,7 +267,6 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         fx_refusal=memory.fx.refusal(memory.now_ns, view.wall_ns),
         statuses=statuses,
         wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
-        has_wallet_reports=any(status is not None and status.wallets for status in statuses),
         wallet_reopened_ns=lane.wallet_reopened_ns,
         reopened_ns=_reopened_ns(memory, a, b),
         is_tradable=view.is_exit_tradable,

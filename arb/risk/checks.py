@@ -56,8 +56,6 @@ class RiskView:
     fx_refusal: str
     statuses: tuple[VenueStatus | None, VenueStatus | None]
     wallets: tuple[WalletState, WalletState]
-    has_wallet_reports: bool
-    """The venues tell wallet states at all (keys are there); otherwise unknown is no refusal."""
     wallet_reopened_ns: int | None
     reopened_ns: int | None
     """When a venue of the pair came back from maintenance."""
@@ -157,15 +155,17 @@ def venue_condition(intent: Intent, view: RiskView) -> Refusal | None:
 
 
 def wallets(intent: Intent, view: RiskView) -> Refusal | None:
-    """Convergence needs transfers: A out and B in for long A, the reverse for short A."""
+    """Convergence needs transfers: A out and B in for long A, the reverse for short A. Unknown is a refusal where the
+    venue tells at all (keys are there)."""
     if intent.kind is IntentKind.EXIT:
         return None
     a, b = view.wallets
     ways = (a.withdraw, b.deposit) if intent.direction is Direction.LONG_A else (a.deposit, b.withdraw)
     if False in ways:
         return waiting("wallet_closed")
-    if view.has_wallet_reports and None in ways:
-        return waiting("wallet_unknown")
+    for way, status in zip(ways, view.statuses, strict=True):
+        if way is None and status is not None and status.wallets:
+            return waiting("wallet_unknown")
     reopened = view.wallet_reopened_ns
     if reopened is not None and view.now_ns - reopened < view.limits.wallet_reopen_cooldown_s * 1e9:
         return waiting("wallet_reopened")
@@ -297,7 +297,7 @@ def funding_cost(intent: Intent, view: RiskView) -> Refusal | None:
 
 
 CHECKS: Final = (
-    trading_state, arming, pair_is_free, data, fx, venue_condition, wallets, listing, identity, plausibility, perp_index,
-    notional, exposure, liquidation, reserves, counts, losses, funding_cost,
+    trading_state, arming, pair_is_free, data, fx, venue_condition, wallets, listing, identity, plausibility,
+    perp_index, notional, exposure, liquidation, reserves, counts, losses, funding_cost,
 )  # fmt: skip
 """In this order; the first refusal is the answer."""

@@ -161,6 +161,14 @@ class ExchangeInfo(Struct, frozen=True):
     symbols: list[SymbolRow]
 
 
+class SystemStatus(msgspec.Struct, frozen=True):
+    """GET /sapi/v1/system/status."""
+
+    status: int
+    """0: normal, 1: maintenance."""
+    msg: str = ""
+
+
 class ServerTime(Struct, frozen=True):
     """/time."""
 

@@ -41,6 +41,7 @@ from arb.venues.wire.dial import SocketDialer, split_url
 from arb.venues.wire.http import HttpTarget, open_http
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
+from arb.venues.wire.status import VenueStatusBoard
 
 UPBIT = VenueId("upbit")
 LEVELS = 15
@@ -99,7 +100,8 @@ async def feed_inbox(port: int, clock: AnchoredClock, inbox: Inbox, *, is_tls: b
     ) as http:
         parts = SourceParts(
             venue=UPBIT, market=market, instruments={A: instruments[0]}, ws_url=f"{scheme}://127.0.0.1:{port}",
-            dialer=dialer, http=http, clock=clock, sink=inbox, tap=DeafTap(), settings=settings,
+            dialer=dialer, http=http, clock=clock, sink=inbox, tap=DeafTap(),
+            board=VenueStatusBoard(UPBIT, clock, inbox), settings=settings,
         )  # fmt: skip
         await run_source(lambda: market.streams(instruments, UPBIT)[0], parts, restarting=_once)
 

@@ -7,6 +7,7 @@ Units: quote of the symbol; times UTC milliseconds.
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
 import attrs
@@ -16,11 +17,15 @@ from arb.domain.depth import Depth
 from arb.domain.events import FundingRateSeen, FxSeen
 from arb.domain.ids import FeedId, InstrumentId
 from arb.domain.instrument import Instrument, InstrumentKind
+from arb.venues.answers import body_of
+from arb.venues.binance_frames import SystemStatus
 from arb.venues.binance_rest import parse_image, parse_rules, parse_server_time, smallest_limit
 from arb.venues.binance_spot.protocol import KINDS, spot_stream
 from arb.venues.binance_spot.rules import DEPTH_WEIGHTS, SYNC_LEVELS
 from arb.venues.binance_streams import STREAMS_PER_CONNECTION, URL_STREAMS
 from arb.venues.spec import HttpRequest, HttpResponse, StatusSeen, StreamPlan
+
+_SYSTEM: Final = msgspec.json.Decoder(SystemStatus)
 
 
 @attrs.frozen
@@ -66,14 +71,17 @@ class SpotMarket:
         return parse_image(instrument, "binance_spot", feed, answer, received_ns)
 
     def status_requests(self, symbols: tuple[str, ...]) -> tuple[HttpRequest, ...]:
-        """Spot has neither funding nor mark prices."""
-        return ()
+        """Whether the venue is open; spot has neither funding nor mark prices."""
+        return (HttpRequest(method="GET", path="/sapi/v1/system/status", bucket="weight"),) if symbols else ()
 
     def parse_status(
         self, symbols: tuple[str, ...], answers: tuple[HttpResponse, ...], received_ns: int
     ) -> tuple[FundingRateSeen | FxSeen | StatusSeen, ...]:
-        """Nothing was asked."""
-        return ()
+        """The state of the whole venue."""
+        return tuple(
+            StatusSeen(instrument=None, is_tradable=status.status == 0, detail=status.msg)
+            for status in (body_of("binance_spot", answer, _SYSTEM) for answer in answers)
+        )
 
     def time_request(self) -> HttpRequest | None:
         """The venue's clock."""

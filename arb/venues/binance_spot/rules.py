@@ -21,8 +21,8 @@ SYNC_LEVELS: Final = 1000
 RATE: Final = BinanceRate(
     (
         Bucket(name="weight", capacity=6000, window_s=60.0, reserve=600),
-        Bucket(name="orders-10s", capacity=100, window_s=10.0, reserve=20),
-        Bucket(name="orders-1d", capacity=200_000, window_s=86_400.0, reserve=1000),
+        Bucket(name="orders-10s", capacity=100, window_s=10.0, reserve=20, is_for_orders=True),
+        Bucket(name="orders-1d", capacity=200_000, window_s=86_400.0, reserve=1000, is_for_orders=True),
     )
 )
 DEFAULT_FEES: Final = FeeSchedule(maker_rate=Decimal("0.001"), taker_rate=Decimal("0.001"), fee_asset=FeeAsset.RECEIVED)

@@ -20,6 +20,7 @@ VENUE: Final = VenueSpec(
     inspect=INSPECTOR,
     default_fees=DEFAULT_FEES,
     max_connection_s=86_400.0,
+    wallets_at=VenueId("binance_spot"),
     client_ping_s=20.0,
 )
 

@@ -26,8 +26,8 @@ RATE: Final = BinanceRate(
     (
         Bucket(name="weight", capacity=2400, window_s=60.0, reserve=240),
         Bucket(name="funding", capacity=500, window_s=300.0, reserve=0),
-        Bucket(name="orders-10s", capacity=300, window_s=10.0, reserve=60),
-        Bucket(name="orders-1m", capacity=1200, window_s=60.0, reserve=200),
+        Bucket(name="orders-10s", capacity=300, window_s=10.0, reserve=60, is_for_orders=True),
+        Bucket(name="orders-1m", capacity=1200, window_s=60.0, reserve=200, is_for_orders=True),
     )
 )
 DEFAULT_FEES: Final = FeeSchedule(maker_rate=Decimal("0.0002"), taker_rate=Decimal("0.0005"), fee_asset=FeeAsset.QUOTE)

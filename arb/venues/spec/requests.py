@@ -79,6 +79,8 @@ class Bucket:
     window_s: float
     reserve: int
     """Units kept back for cancels, hedges and queries."""
+    is_for_orders: bool = False
+    """Each new order takes one unit."""
 
 
 @attrs.frozen(kw_only=True)

@@ -104,7 +104,7 @@ BUCKETS: Final = (
     Bucket(name="ticker", capacity=10, window_s=1.0, reserve=0),
     Bucket(name="orderbook", capacity=10, window_s=1.0, reserve=0),
     Bucket(name="default", capacity=30, window_s=1.0, reserve=10),
-    Bucket(name="order", capacity=12, window_s=1.0, reserve=4),
+    Bucket(name="order", capacity=12, window_s=1.0, reserve=4, is_for_orders=True),
     Bucket(name="order-test", capacity=8, window_s=1.0, reserve=0),
     Bucket(name="order-cancel-all", capacity=1, window_s=2.0, reserve=0),
     Bucket(name="websocket-connect", capacity=5, window_s=1.0, reserve=0),

@@ -209,6 +209,8 @@ class VenueAccount:
         for inbound in inbounds:
             if isinstance(inbound, BalancesSeen | Position | OrderUpdate | Fill):
                 holdings.append(self._event_of(inbound))
+            elif isinstance(inbound, Fault):
+                parts.tap.fault(parts.feed, b" ".join(answer.body for answer in answers), inbound.detail)
             if isinstance(inbound, OrderUpdate) and inbound.state is OrderState.OPEN:
                 open_orders.append(inbound)
         funding = await self._funding()

@@ -38,6 +38,7 @@ class BucketUse:
     free: int
     """What entries may still take now."""
     waiting: int
+    is_for_orders: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -180,6 +181,7 @@ class _Window:
             used=self._used,
             free=max(bucket.capacity - bucket.reserve - self._used, 0),
             waiting=len(self.queue),
+            is_for_orders=bucket.is_for_orders,
         )
 
     async def wait_changed(self, at_most_s: float | None) -> None:

@@ -95,6 +95,8 @@ class StatusPoll:
     interval_s: float
     latest_key: str
     """Prefix of the keys under which the answers wait in the inbox."""
+    on_maintenance: Callable[[bool, str], None] | None = None
+    """Told whether the venue as a whole is closed, and why; None: it has no such word."""
 
 
 async def poll_status(
@@ -129,10 +131,14 @@ async def read_status(
             case FxSeen():
                 sink.put_latest(poll.latest_key, found)
             case StatusSeen():
-                _tell(found, known, clock, sink)
+                _tell(found, poll, known, clock, sink)
 
 
-def _tell(status: StatusSeen, known: dict[InstrumentId, Instrument], clock: Clock, sink: EventSink) -> None:
+def _tell(
+    status: StatusSeen, poll: StatusPoll, known: dict[InstrumentId, Instrument], clock: Clock, sink: EventSink
+) -> None:
+    if status.instrument is None and poll.on_maintenance is not None:
+        poll.on_maintenance(not status.is_tradable, status.detail)
     instrument = known.get(status.instrument) if status.instrument is not None else None
     if instrument is None:
         return

@@ -20,7 +20,7 @@ import trio
 
 from arb.domain.depth import DepthSource
 from arb.domain.errors import ProtocolError, RateLimited, TransientError, VenueUnavailable
-from arb.domain.events import DepthSeen, FundingRateSeen, InstrumentSeen, VenueCondition, VenueStatus
+from arb.domain.events import DepthSeen, FundingRateSeen, InstrumentSeen
 from arb.domain.ids import InstrumentId, VenueId, symbol_of
 from arb.domain.instrument import Instrument, InstrumentStatus
 from arb.ports import Clock, Dialer, EventSink, MarketTap, Trade
@@ -42,6 +42,7 @@ from arb.venues.spec import (
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.feed_state import BookSource, FeedState
 from arb.venues.wire.http import HttpClient
+from arb.venues.wire.status import VenueStatusBoard
 from arb.venues.wire.ws import WsConnection, WsHeartbeat, WsLimits, WsTarget, open_ws
 
 _LOG = logging.getLogger("arb.source")
@@ -87,6 +88,7 @@ class SourceParts:
     clock: Clock
     sink: EventSink
     tap: MarketTap
+    board: VenueStatusBoard
     settings: SourceSettings
 
 
@@ -285,10 +287,7 @@ class Stream:
     def _tell_status(self, status: StatusSeen) -> None:
         now_ns = self._parts.clock.monotonic_ns()
         if status.instrument is None:
-            condition = VenueCondition.UP if status.is_tradable else VenueCondition.MAINTENANCE
-            self._parts.sink.put_account(
-                VenueStatus(at_ns=now_ns, venue=self._parts.venue, condition=condition, reason=status.detail)
-            )
+            self._parts.board.see_maintenance(not status.is_tradable, status.detail)
         elif (instrument := self._parts.instruments.get(status.instrument)) is not None:
             now = InstrumentStatus.TRADING if status.is_tradable else InstrumentStatus.HALTED
             self._parts.sink.put_account(InstrumentSeen(at_ns=now_ns, instrument=attrs.evolve(instrument, status=now)))

@@ -12,7 +12,7 @@ from arb.domain.errors import ConfigError, ProtocolError
 from arb.domain.ids import FeedId, InstrumentId
 from arb.domain.instrument import InstrumentStatus
 from arb.venues.binance_spot.rules import RATE
-from arb.venues.spec import RateReport
+from arb.venues.spec import RateReport, StatusSeen
 from tests.venues.markets import answer, market, plans
 
 SPOT = market("binance_spot")
@@ -151,3 +151,12 @@ def test_symbols_outside_ascii_are_encoded() -> None:
     (plan,) = plans("binance_spot", "测试USDT")
     assert plan.path.startswith("/stream?streams=%E6%B5%8B%E8%AF%95usdt@depth@100ms/")
     assert SPOT.depth_request("测试USDT", 5).query.startswith("symbol=%E6%B5%8B")
+
+
+@pytest.mark.parametrize(("status", "is_tradable"), [(0, True), (1, False)])
+def test_the_venue_says_whether_it_is_in_maintenance(status: int, is_tradable: bool) -> None:
+    (request,) = SPOT.status_requests(("BTCUSDT",))
+    (seen,) = SPOT.parse_status(("BTCUSDT",), (answer({"status": status, "msg": "system_maintenance"}),), 1)
+
+    assert (request.method, request.path) == ("GET", "/sapi/v1/system/status")
+    assert seen == StatusSeen(instrument=None, is_tradable=is_tradable, detail="system_maintenance")

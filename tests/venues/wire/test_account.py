@@ -118,7 +118,8 @@ class Words:
     def parse_snapshot(self, rules, answers, received_ns):
         if answers[0].body == b"nonsense":
             raise ProtocolError("somewhere", "nonsense")
-        return (balances("100", is_full=True), position(), update())
+        odd = (Fault("an order nobody can read"),) if answers[0].body == b"odd" else ()
+        return (balances("100", is_full=True), position(), update(), *odd)
 
     def funding_request(self, since_ms, stamp):
         return HttpRequest(method="GET", path="/funding", query=f"since={since_ms}", bucket="all")
@@ -169,9 +170,7 @@ async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_conne
         ws = ScriptedDialer(nursery, *script)
         rest = ScriptedDialer(nursery, *[http_server] * 20)
         limiter = RateLimiter(Rules(), clock, venue=VENUE)
-        async with open_http(
-            HttpTarget(venue=VENUE, endpoint=HERE), dialer=rest, limiter=limiter, clock=clock
-        ) as http:
+        async with open_http(HttpTarget(venue=VENUE, endpoint=HERE), dialer=rest, limiter=limiter, clock=clock) as http:
             parts = AccountParts(
                 venue=VENUE, feed=FEED, protocols=lambda: cast(AccountProtocol, Words(keepalive_s)),
                 instruments=(instrument(A_BTC),),
@@ -219,6 +218,13 @@ async def test_after_every_connect_the_account_is_read_and_then_the_stream_goes_
         targets = [target for _, target in rig.asked]
         assert targets == ["/key?n=0", "/snapshot0?n=2", "/snapshot1?n=3", "/funding?since=5"]
         assert rig.tap.faults == [(FEED, b"?", "what?")]
+
+
+async def test_a_part_of_the_account_that_cannot_be_read_is_kept_and_the_rest_is_told(autojump_clock):
+    async with running(saying(), answer=lambda target: ok(b"odd" if "snapshot" in target else b"listen")) as rig:
+        await trio.sleep(5)
+        assert [kind for _, kind in rig.kinds()] == SNAPSHOT
+        assert rig.tap.faults == [(FEED, b"odd odd", "an order nobody can read")]
 
 
 async def test_while_the_account_is_read_fills_pass_and_balances_wait_behind_the_older_snapshot(autojump_clock):

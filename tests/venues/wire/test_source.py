@@ -29,6 +29,7 @@ from arb.venues.spec import (
 from arb.venues.wire.http import HttpTarget, open_http
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
+from arb.venues.wire.status import VenueStatusBoard
 from tests.strategies import A_BTC, instrument
 from tests.venues.wire.wire_fakes import (
     HERE,
@@ -156,12 +157,11 @@ async def source(*script, answer=None, names=(ONE,), restart=restarting, http_de
         ws = ScriptedDialer(nursery, *script)
         rest = ScriptedDialer(nursery, *[http_server] * 50)
         limiter = RateLimiter(Rules(), clock, venue=VENUE)
-        async with open_http(
-            HttpTarget(venue=VENUE, endpoint=HERE), dialer=rest, limiter=limiter, clock=clock
-        ) as http:
+        async with open_http(HttpTarget(venue=VENUE, endpoint=HERE), dialer=rest, limiter=limiter, clock=clock) as http:
             parts = SourceParts(
                 venue=VENUE, market=cast(MarketSpec, Market()), instruments={ONE: instrument(ONE)},
                 ws_url=Market.ws_url, dialer=ws, http=http, clock=clock, sink=inbox, tap=tap,
+                board=VenueStatusBoard(VENUE, clock, inbox),
                 settings=SourceSettings(**values),
             )  # fmt: skip
             plans = lambda: StreamPlan(feed=FEED, path="/public", instruments=names, protocol=Words())  # noqa: E731
