@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -23,7 +24,7 @@ from typing import Final
 import psutil
 
 import arb
-from arb.cli.measures.timing import BenchResult, Effort, Measure, now_ns, result
+from arb.cli.measures.timing import BenchResult, Effort, Measure, against, interleaved, now_ns, result
 from arb.domain.errors import VenueUnavailable
 
 POLL_S: Final = 0.005
@@ -31,9 +32,17 @@ READY_WITHIN_S: Final = 30.0
 SETTLE_S: Final = 2.0
 """Before the memory is read: first books, first rows."""
 VENUES: Final = ("UPBIT", "BINANCE_USDM")
-_IMPORTS: Final = (
-    "import time; began = time.perf_counter(); import arb.cli.run; print((time.perf_counter() - began) * 1e3)"
+_TIMED_IMPORT: Final = """
+import time
+began = time.perf_counter()
+import {names}
+print((time.perf_counter() - began) * 1e3)
+"""
+_OURS: Final = _TIMED_IMPORT.format(names="arb.cli.run")
+_LIBRARIES: Final = _TIMED_IMPORT.format(
+    names="trio, httpx, h11, wsproto, attrs, cattrs, msgspec, hypercorn.trio, quart_trio, psutil, prometheus_client, rich.live"
 )
+"""Those that a run in mock needs."""
 
 
 def environment() -> dict[str, str]:
@@ -57,18 +66,23 @@ def _took_ms(*words: str) -> float:
 
 
 def _imports(effort: Effort) -> list[BenchResult]:
-    samples = []
-    _took_ms("-c", _IMPORTS)  # writes the byte code, as any first start does
-    for _ in range(effort.of(8, 2)):
-        done = subprocess.run(
-            [sys.executable, "-c", _IMPORTS], check=True, stdout=subprocess.PIPE, text=True, env=environment()
-        )
-        samples.append(float(done.stdout))
-    return [result("start/imports", "ms", samples)]
+    for words in (_OURS, _LIBRARIES):
+        _took_ms("-c", words)  # writes the byte code, as any first start does
+    libraries = "its libraries alone"
+    candidates = {"start/imports": partial(_printed_ms, _OURS), libraries: partial(_printed_ms, _LIBRARIES)}
+    found = interleaved(candidates, effort.of(8, 2))
+    return [against(result("start/imports", "ms", found["start/imports"]), libraries, found[libraries])]
+
+
+def _printed_ms(words: str) -> list[float]:
+    line = [sys.executable, "-c", words]
+    done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True, env=environment())
+    return [float(done.stdout)]
 
 
 def _life(config: Path, effort: Effort) -> list[BenchResult]:
     ready, rss, gone = [], [], []
+    _took_ms("-c", _OURS)
     for _ in range(effort.of(7, 1)):
         with TemporaryDirectory(prefix="arb-bench-") as directory:
             times = _one_life(config, Path(directory))
@@ -84,14 +98,14 @@ def _life(config: Path, effort: Effort) -> list[BenchResult]:
 
 def _one_life(config: Path, directory: Path) -> tuple[float, float, float]:
     """Start, be ready, live a little, be asked to stop: milliseconds to ready, MiB held, milliseconds to the end."""
+    port = _free_port()
     line = [sys.executable, "-m", "arb", "run", str(config), "--mode", "mock"]
-    line += ["--set", f"data_dir={directory}", "--set", "monitoring.metrics_port=0", "--set", "monitoring.enabled=true"]
+    for item in (f"data_dir={directory}", f"monitoring.metrics_port={port}", "monitoring.enabled=true"):
+        line += ["--set", item]
     began_ns = now_ns()
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=environment())
-    assert process.stdout is not None
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, env=environment())
     try:
-        url = _health_url(process)
-        while not _feeds_are_up(url):
+        while not _feeds_are_up(f"http://127.0.0.1:{port}/health"):
             if process.poll() is not None or now_ns() - began_ns > READY_WITHIN_S * 1e9:
                 raise VenueUnavailable("mock", f"{' '.join(line)} was not ready within {READY_WITHIN_S:g} s")
             sleep(POLL_S)
@@ -106,17 +120,11 @@ def _one_life(config: Path, directory: Path) -> tuple[float, float, float]:
         if process.poll() is None:
             process.kill()
             process.wait()
-        process.stdout.close()
 
 
-def _health_url(process: subprocess.Popen[str]) -> str:
-    """From the banner."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        words = line.split()
-        if words[:1] == ["health"] and words[1].startswith("http"):
-            return words[1]
-    raise VenueUnavailable("mock", "the run ended before it served /health")
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _feeds_are_up(url: str) -> bool:
@@ -125,6 +133,8 @@ def _feeds_are_up(url: str) -> bool:
             body = answer.read()
     except urllib.error.HTTPError as error:
         body = error.read()
+    except OSError:
+        return False  # nothing listens yet
     components = json.loads(body)["components"]
     return all("over ws" in str(components.get(venue, "")) for venue in VENUES)
 
