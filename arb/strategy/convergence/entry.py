@@ -20,7 +20,7 @@ from arb.domain.pair import Direction
 from arb.strategy.api import PairView
 from arb.strategy.convergence import kernel
 from arb.strategy.convergence.params import ConvergenceParams
-from arb.strategy.sizing import SizedLeg, size_entry
+from arb.strategy.sizing import Sized, SizedLeg, size_entry
 
 _ONE = Decimal(1)
 _NO_FUNDING = Funding(0.0, 0.0, float("inf"))
@@ -124,9 +124,22 @@ def _sized_wish(
         floor_bps=floor_bps,
         cap_qty=min(cap_qty, back_a.qty, back_b.qty * unit),
     )
+    return _worded(view, direction, level, bar, sized, way_back_bps)
+
+
+def _worded(
+    view: PairView,
+    direction: Direction,
+    level: tuple[float, float],
+    bar: Hurdle,
+    sized: Sized,
+    way_back_bps: float,
+) -> Wish:
+    """The sized legs as an intent with its edge, or why there are none."""
     if sized.a is None or sized.b is None:
         return Wish(None, sized.refusal, 0.0, 0.0)
-    price_b = float(sized.b.expected_price) / unit
+    d_bps, fair_bps = level
+    price_b = float(sized.b.expected_price) / float(view.pair.multiplier)
     gross_bps = _way_in_bps(view, direction, float(sized.a.expected_price), price_b)
     expected_bps = kernel.expected_bps(direction.sign, d_bps, fair_bps, gross_bps + way_back_bps, bar.cost_bps)
     edge = EdgeView(
