@@ -1,4 +1,4 @@
-"""A day of the whole engine on a virtual clock: trades, outages, restarts; the same seed is the same day, byte for byte."""
+"""A day of the whole engine on a virtual clock: trades, outages, restarts; the same seed is the same day, bit for bit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from arb.venues.simulated.market import MarketPlan
 from tests.scenario.whole import deterministic, run_whole
 
 DAY_S = 86_400.0
-SLOW = (
+ONE_PAIR = (
     'pairs=[{name="BTC",a="upbit:KRW-BTC",b="binance_usdm:BTCUSDT",kind="spot_perp",multiplier=1,'
-    'directions=["long_a"],identity_max_dev=0.1}]',
+    'directions=["long_a"],identity_max_dev=0.1}]'
+)
+SLOW = (
+    ONE_PAIR,
     "interval=600",
     "ws.silent_after_ms=120000",
     "watchdog.interval_s=60",
@@ -36,6 +39,8 @@ SLOW = (
     "strategy.convergence.fair_min_samples=10",
     "strategy.convergence.confirm_ms=0",
     "execution.position_check_s=600",
+    "risk.wallet_poll_s=900",
+    "risk.wallet_unknown_s=3600",
 )
 """One pair, and every limit and timer as wide as one message a minute needs."""
 MARKET = MarketPlan(

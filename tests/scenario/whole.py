@@ -22,13 +22,13 @@ from rich.console import Console
 from trio.testing import MockClock
 
 from arb.cli.assembly import Assembly
-from arb.cli.surroundings import Surroundings
 from arb.cli.data_dir import DataDir, locked_data_dir
 from arb.cli.ending import ending
 from arb.cli.evaluation import Evaluations
 from arb.cli.lineup import foundations, stop_after, trading_tasks
 from arb.cli.observers import observers
 from arb.cli.settings import load_settings
+from arb.cli.surroundings import Surroundings
 from arb.domain.events import RunStarted
 from arb.domain.ids import RunId
 from arb.engine import Engine, EngineConfig
@@ -226,6 +226,7 @@ async def _run(
             writer=extra.writer(),
             run_thread=_inline,
             run_last=_inline,
+            sync=lambda _handle: None,
             random=Random(settings.sim.seed),
             run_id=RunId("r0000000000001"),
             build="whole",
