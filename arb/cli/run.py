@@ -160,6 +160,7 @@ def _assembled(loaded: Loaded, data: DataDir, console: Console) -> Assembly:
         writer=ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon),
         run_thread=thread_runner(),
         run_last=_abandonable,
+        sync=os.fdatasync,
         random=SystemRandom(),
         run_id=new_run_id(clock.wall_ns()),
         build=build_name(),

@@ -5,6 +5,7 @@ Owns: the seam at which a simulation puts its own in place of the real ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
@@ -39,6 +40,8 @@ class Surroundings:
     run_thread: ThreadRunner
     run_last: ThreadRunner
     """For the last call of all: may be abandoned when it hangs."""
+    sync: Callable[[int], None]
+    """Puts a file's data on the disk."""
     random: Random
     run_id: RunId
     build: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -58,12 +58,22 @@ def header_of(table: Table) -> tuple[str, ...]:
 class CsvStore:
     """Appends rows; every method blocks and belongs in a worker thread."""
 
-    def __init__(self, directory: Path, *, run_id: str, mode: str, strategies: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        run_id: str,
+        mode: str,
+        strategies: Mapping[str, str],
+        sync: Callable[[int], None] = os.fdatasync,
+    ) -> None:
         self._directory = directory
         self._run_id = run_id
         self._mode = mode
         self._strategies = strategies
         """Strategy by pair."""
+        self._sync = sync
+        """Puts a file's data on the disk; simulations survive no crash and need none."""
 
     def prepare(self) -> Mark | None:
         """Make missing files, cut off torn last lines, and tell up to where everything is written; None: nothing ever
@@ -99,7 +109,7 @@ class CsvStore:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             os.write(handle, msgspec.json.encode(Mark(run_id=self._run_id, seq=seq)))
-            os.fdatasync(handle)
+            self._sync(handle)
         finally:
             os.close(handle)
         os.replace(part, path)
@@ -132,7 +142,7 @@ class CsvStore:
             view = memoryview(text.getvalue().encode())
             while view:
                 view = view[os.write(handle, view) :]
-            os.fdatasync(handle)
+            self._sync(handle)
         except OSError:
             os.ftruncate(handle, size)
             raise
