@@ -6,6 +6,7 @@ Never: trades.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from arb.domain.effects import Cell, Severity
@@ -23,12 +24,17 @@ from arb.domain.events import (
     VenueCondition,
     VenueStatus,
 )
+from arb.domain.instrument import InstrumentStatus
+from arb.domain.money import decimal_of
 from arb.domain.pair import Pair
 from arb.engine import rows
 from arb.engine.memory import Lane, Turn
+from arb.engine.view import HOUR_NS, mid_of, open_marks_krw
 from arb.execution.order_ids import run_digest
-from arb.risk.trading_state import Cause, Causes, TradingState
+from arb.risk.trading_state import Cause, CauseInForce, Causes, TradingState
 
+ZERO: Final = Decimal(0)
+LOSSES: Final = frozenset({Cause.DAILY_LOSS, Cause.DRAWDOWN, Cause.LOSING_STREAK})
 HOUR_MS: Final = 3_600_000
 STATE_LOST: Final = ("InvariantBroken", "JournalFull")
 """Failures after which the books are not to be believed, or nothing can be written ahead."""
@@ -93,8 +99,9 @@ def feed_changed(turn: Turn, event: FeedUp | FeedDown) -> None:
         memory.market.feed_down(event)
     else:
         memory.market.feed_up(event)
-    is_down = isinstance(event, FeedDown)
-    set_cause(memory.causes, Cause.VENUE_DOWN, event.feed, memory.now_ns, is_there=is_down)
+    feed = memory.market.feeds[event.feed]
+    is_down = not feed.is_up or bool(feed.lost)
+    set_cause(memory.causes, Cause.VENUE_DOWN, event.feed, memory.now_ns, is_there=is_down, text=feed.reason)
 
 
 def venue_seen(turn: Turn, event: VenueStatus) -> None:
@@ -156,21 +163,63 @@ def command(turn: Turn, event: Command) -> None:
             memory.is_draining = True
             causes.add(Cause.DRAIN, "", now_ns, event.reason)
         case CommandKind.RESUME:
-            causes.resume()
+            _accept(turn, causes.resume())
             for lane in memory.lanes.values():
                 lane.blocked = ""
 
 
+def _accept(turn: Turn, cleared: tuple[CauseInForce, ...]) -> None:
+    """An operator resumed knowing the losses: they count from here."""
+    memory, causes = turn.memory, {item.cause for item in cleared}
+    if causes & LOSSES:
+        memory.ledger.totals = memory.ledger.totals.accepted()
+    if Cause.INCIDENT_BUDGET in causes:
+        memory.incident_day_krw = ZERO
+
+
 def check_results(turn: Turn) -> None:
-    """Loss limits and the incident budget, measured on closed pairs."""
+    """Loss limits on closed pairs and the marks of open ones, and whether there are marks at all."""
     memory, limits = turn.memory, turn.config.risk
-    totals, causes, now_ns = memory.ledger.totals, memory.causes, memory.now_ns
-    if -totals.day_krw >= limits.daily_loss_krw > 0:
-        causes.add(Cause.DAILY_LOSS, str(totals.day), now_ns)
-    if totals.drawdown_krw(type(totals.day_krw)(0)) >= limits.max_drawdown_krw > 0:
-        causes.add(Cause.DRAWDOWN, "", now_ns)
+    open_krw = open_marks_krw(memory)
+    if not any(lane.legs for lane in memory.lanes.values()):
+        memory.ledger.totals = memory.ledger.totals.with_mark(open_krw)
+    totals = memory.ledger.totals
+    if totals.day_loss_krw >= limits.daily_loss_krw > 0:
+        _limit_reached(turn, Cause.DAILY_LOSS, str(totals.day), "the day's loss limit is reached")
+    if totals.drawdown_krw(open_krw) >= limits.max_drawdown_krw > 0:
+        _limit_reached(turn, Cause.DRAWDOWN, "", "the fall from the highest equity reached its limit")
     if totals.losing_streak >= limits.max_consecutive_losses:
-        causes.add(Cause.LOSING_STREAK, str(totals.trade_count), now_ns)
+        _limit_reached(turn, Cause.LOSING_STREAK, "", "too many losses in a row")
+    is_unknown = bool(memory.ledger.positions) and not _is_marked(turn)
+    set_cause(memory.causes, Cause.PNL_UNKNOWN, "", memory.now_ns, is_there=is_unknown)
+
+
+def _is_marked(turn: Turn) -> bool:
+    """Whether every open position can be valued: an FX mark no older than the quietest book may be, and both books."""
+    memory = turn.memory
+    age_ns = memory.fx.age_ns(memory.now_ns)
+    if memory.fx.mark() is None or age_ns is None or age_ns > turn.config.risk.max_quiet_s * 1e9:
+        return False
+    pairs = [item.pair for item in turn.config.pairs if item.pair.id in memory.ledger.positions]
+    return all(mid_of(memory, pair.a) > 0 and mid_of(memory, pair.b) > 0 for pair in pairs)
+
+
+def incident_ended(turn: Turn, cost_krw: Decimal) -> None:
+    """Count what an incident cost; the day's budget is `incident_loss_budget_bps` of `max_total_krw`."""
+    memory, day = turn.memory, turn.memory.ledger.totals.day
+    if day != memory.incident_day:
+        memory.incident_day, memory.incident_day_krw = day, ZERO
+    memory.incident_day_krw += max(cost_krw, ZERO)
+    budget_krw = turn.config.risk.max_total_krw * decimal_of(turn.config.execution.incident_loss_budget_bps) / 10_000
+    if memory.incident_day_krw >= budget_krw > 0:
+        _limit_reached(turn, Cause.INCIDENT_BUDGET, str(day), "the day's budget for incidents is spent")
+
+
+def _limit_reached(turn: Turn, cause: Cause, detail: str, text: str) -> None:
+    """Put a cause in force and call a person, once."""
+    if turn.memory.causes.add(cause, detail, turn.memory.now_ns, text):
+        fields: dict[str, Cell] = {"cause": cause.value, "trading_state": turn.memory.causes.state.name}
+        turn.alert(f"limit/{cause.value}", Severity.ERROR, text, fields)
 
 
 def check_positions(turn: Turn) -> None:
@@ -179,7 +228,7 @@ def check_positions(turn: Turn) -> None:
     for item in turn.config.pairs:
         lane, position = memory.lanes[item.pair.id], memory.ledger.position(item.pair.id)
         if position is None:
-            lane.risk_exit = ""
+            lane.risk_exit, lane.near_ns, lane.is_emergency = "", None, False
             memory.causes.end(Cause.LIQUIDATION_NEAR, item.pair.id)
             continue
         _guard_margin(turn, item.pair, lane)
@@ -188,6 +237,7 @@ def check_positions(turn: Turn) -> None:
 
 
 def _guard_margin(turn: Turn, pair: Pair, lane: Lane) -> None:
+    """Near the liquidation price: reduce and alert; nearer, or near for longer than fresh margin takes: close."""
     memory, limits = turn.memory, turn.config.risk
     held = memory.ledger.holdings.contracts.get(pair.b)
     if held is None or not held.qty or held.liquidation_price is None or not held.mark_price:
@@ -195,10 +245,13 @@ def _guard_margin(turn: Turn, pair: Pair, lane: Lane) -> None:
     distance = abs(float(held.liquidation_price / held.mark_price) - 1)
     is_near = distance < limits.liq_distance_reduce
     set_cause(memory.causes, Cause.LIQUIDATION_NEAR, pair.id, memory.now_ns, is_there=is_near)
+    lane.near_ns = (lane.near_ns if lane.near_ns is not None else memory.now_ns) if is_near else None
+    lane.is_emergency = distance < limits.liq_distance_emergency
     if is_near:
         fields: dict[str, Cell] = {"pair": pair.id, "liq_distance": distance}
         turn.alert(f"liquidation/{pair.id}", Severity.ERROR, "a contract comes near its liquidation price", fields)
-    if distance < limits.liq_distance_close:
+    is_late = lane.near_ns is not None and memory.now_ns - lane.near_ns >= limits.transfer_eta_h * HOUR_NS
+    if distance < limits.liq_distance_close or is_late:
         lane.risk_exit = lane.risk_exit or "liquidation"
 
 
@@ -207,6 +260,8 @@ def _is_delisting(turn: Turn, pair: Pair) -> bool:
     for instrument_id in (pair.a, pair.b):
         instrument = turn.memory.market.instruments.get(instrument_id)
         at_ms = instrument.delisting_ms if instrument is not None else None
+        if instrument is not None and instrument.status is InstrumentStatus.DELISTING and at_ms is None:
+            return True
         if at_ms is not None and at_ms - wall_ms < turn.config.risk.delist_exit_h * HOUR_MS:
             return True
     return False

@@ -7,6 +7,8 @@ Units: times monotonic _ns, `wall_ns` UTC.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import attrs
 
 from arb.domain.effects import Alert, Cell, Effect, Publish, Record, Severity, Table
@@ -63,6 +65,10 @@ class Lane:
     edge_d_bps: float = 0.0
     position_revision: int = 0
     published_ns: int = NEVER_NS
+    near_ns: int | None = None
+    """Since when the contract has been near its liquidation price."""
+    is_emergency: bool = False
+    """So near that closing may reach as far as an escalated order."""
     wallet_closed_ns: int | None = None
     wallet_reopened_ns: int | None = None
 
@@ -96,6 +102,9 @@ class Memory:
     """Approved orders of the last minute."""
     incident_times: tuple[int, ...] = ()
     """Incidents of the last hour."""
+    incident_day: int = 0
+    incident_day_krw: Decimal = Decimal(0)
+    """What incidents have cost on that day."""
     opened_count: int = 0
     orphans: tuple[Fill, ...] = ()
     """Executions that no order of ours answers to yet."""

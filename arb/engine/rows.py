@@ -139,13 +139,13 @@ def trade_row(turn: Turn, pair: Pair, legs: LegPair, position: PairPosition, clo
     turn.publish("trade", {"pair": pair.id} | {name: row[name] for name in seen})
 
 
-def incident_row(turn: Turn, legs: LegPair, revision: int, resolution: str) -> None:
+def incident_row(turn: Turn, legs: LegPair, revision: int, resolution: str, cost_krw: Decimal | None = None) -> None:
     """An incident opens (revision 0) or ends."""
     wall = turn.memory.market.wall_ns
     row: dict[str, Cell] = {
         "position": legs.position, "kind": legs.kind.value if legs.intent is not None else "watch",
         "opened_ns": wall(legs.incident_ns) if legs.incident_ns is not None else turn.wall_ns(),
-        "resolution": resolution or None, "cost_krw": None, "closed_ns": turn.wall_ns() if resolution else None,
+        "resolution": resolution or None, "cost_krw": cost_krw, "closed_ns": turn.wall_ns() if resolution else None,
     }  # fmt: skip
     turn.record(Table.INCIDENTS, legs.id, revision, legs.pair, row)
     turn.publish("incident", {"outcome": resolution or "opened", "pair": legs.pair})

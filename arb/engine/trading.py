@@ -103,9 +103,16 @@ def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) 
         expected_price=plan.expected_price,
         purpose=purpose,
         is_closing=purpose is not Purpose.ENTRY,
-        collar_bps=turn.config.execution.collar_bps + turn.config.execution.incident_caps_bps[-1],
+        collar_bps=_collar_bps(turn, pair),
         is_planned=True,
     )
+
+
+def _collar_bps(turn: Turn, pair: Pair) -> float:
+    """How far a planned price may lie from the touched quote: the walk and its collar."""
+    params = turn.config.execution
+    collar = params.escalated_cap_bps if turn.memory.lanes[pair.id].is_emergency else params.collar_bps
+    return collar + params.incident_caps_bps[-1]
 
 
 def _opened(turn: Turn, pair: Pair, view: PairView, intent: Intent, name: str) -> PairPosition:

@@ -22,7 +22,7 @@ from arb.domain.pair import Pair, PairKind
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import Lane, Memory
 from arb.execution.legs import LegRules, tradable
-from arb.risk.checks import RiskView
+from arb.risk.checks import RiskView, position_limit_krw
 from arb.state.positions import KRW, USDT, PairPosition
 from arb.strategy.api import PairView
 from arb.strategy.sizing import SizingRules
@@ -150,19 +150,44 @@ def net_delta_krw(memory: Memory, config: EngineConfig) -> Decimal:
     return total
 
 
+def residual_krw(memory: Memory, pair: Pair) -> Decimal:
+    """What a pair has left over on both legs, unsigned, at A's mid."""
+    left = sum((abs(item.qty) for item in memory.ledger.residuals.values() if item.pair == pair.id), ZERO)
+    return left * decimal_of(mid_of(memory, pair.a)) if left else ZERO
+
+
+def open_marks_krw(memory: Memory) -> Decimal:
+    """What open positions would bring now, by the newest look at each."""
+    total = 0.0
+    for key, position in memory.ledger.positions.items():
+        shown = memory.lanes[key].look
+        if shown is not None:
+            total += (shown.value_bps + shown.fx_value_bps) / 1e4 * float(position.entry_a_krw)
+    return decimal_of(total)
+
+
+def is_bnb_covering(memory: Memory, config: EngineConfig, instrument: Instrument) -> bool:
+    """Whether the BNB held pays the fees of the coming trades."""
+    mid = mid_of(memory, InstrumentId(f"{instrument.venue}:BNBUSDT"))
+    if mid <= 0 or memory.fx.mid <= 0:
+        return False
+    rate = float(fees_of(memory, config, instrument.id).taker_rate)
+    fee_usdt = float(config.risk.max_position_krw) / memory.fx.mid * rate
+    held = float(memory.ledger.holdings.total(instrument.venue, AssetId("BNB")))
+    return held * mid >= config.execution.bnb_cover_trades * fee_usdt
+
+
 def headroom_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) -> Headroom:
     """Room for one more position of the pair."""
     limits, pair = config.risk, item.pair
-    position_limit = limits.max_position_krw
-    if lane.dislocated_ns is not None:
-        position_limit = position_limit * decimal_of(limits.dislocation_size_fraction)
+    a, b = memory.market.instruments[pair.a], memory.market.instruments[pair.b]
+    most = position_limit_krw(limits, a, b, is_dislocated=lane.dislocated_ns is not None)
     rooms = (
-        (position_limit, "max_position"),
+        (most, "max_position"),
         (limits.max_pair_krw - pair_krw(memory, lane, pair), "max_pair"),
         (limits.max_total_krw - total_krw(memory, config), "max_total"),
     )
     room, name = min(rooms, key=lambda room: room[0])
-    a, b = memory.market.instruments[pair.a], memory.market.instruments[pair.b]
     holdings = memory.ledger.holdings
     on_a, on_b = reserved_on(memory, config, a.venue, a.base), reserved_on(memory, config, b.venue, b.base)
     is_contract = b.kind is InstrumentKind.PERPETUAL
@@ -210,11 +235,11 @@ def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) 
         headroom=headroom_of(memory, config, item, lane),
         rules=SizingRules(
             depth_fraction=execution.depth_fraction,
-            collar_bps=execution.collar_bps,
+            collar_bps=execution.escalated_cap_bps if lane.is_emergency else execution.collar_bps,
             max_tick_bps=limits.max_tick_bps,
             min_position_krw=limits.min_position_krw,
             exit_price_shock=limits.exit_price_shock,
-            is_bnb_covering=False,
+            is_bnb_covering=is_bnb_covering(memory, config, b),
         ),
         position=memory.ledger.position(pair.id),
         is_busy=bool(lane.legs),
@@ -281,6 +306,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         fx_exposure_usdt=memory.ledger.fx_exposure_usdt(config.fx.home_usdt),
         fx_added_usdt=fx_added,
         net_delta_krw=net_delta_krw(memory, config),
+        residual_krw=residual_krw(memory, pair),
         free_krw=memory.ledger.holdings.free(a.venue, KRW) - reserved_on(memory, config, a.venue, a.base).quote,
         free_usdt=memory.ledger.holdings.free(b.venue, USDT) - reserved_on(memory, config, b.venue, b.base).quote,
         needs_krw=needs_krw,
@@ -289,8 +315,8 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         open_positions=len(memory.ledger.positions),
         orders_last_minute=len(recent(memory.order_times, memory.now_ns, MINUTE_NS)),
         incidents_last_hour=len(recent(memory.incident_times, memory.now_ns, HOUR_NS)),
-        day_krw=memory.ledger.totals.day_krw,
-        drawdown_krw=memory.ledger.totals.drawdown_krw(ZERO),
+        day_loss_krw=memory.ledger.totals.day_loss_krw,
+        drawdown_krw=memory.ledger.totals.drawdown_krw(open_marks_krw(memory)),
         losing_streak=memory.ledger.totals.losing_streak,
         funding_day_bps=-memory.funding_day_krw.get(pair.id, 0.0) / float(notional_krw) * 1e4,
     )

@@ -13,7 +13,7 @@ from typing import Final
 from arb.domain.costs import depth_cost_bps
 from arb.domain.depth import walk
 from arb.domain.intent import IntentKind
-from arb.domain.money import decimal_of
+from arb.domain.money import booked, decimal_of
 from arb.domain.order import Side
 from arb.domain.pair import Direction, Pair
 from arb.domain.pricing import limit_price
@@ -26,7 +26,34 @@ from arb.execution.legs import LegPair
 ZERO: Final = Decimal(0)
 
 
+def incident_cost_krw(turn: Turn, legs: LegPair, pair: Pair) -> Decimal:
+    """What the orders that nobody planned cost against the plan; negative when they were better.
+
+    An order that completes is measured by the planned price, one that reverses by what the leg had traded at and
+    with the fees of both ways; without a plan, by the price at decision.
+    """
+    total = 0.0
+    plans = {"a": legs.intent.a, "b": legs.intent.b} if legs.intent is not None else {}
+    for leg, keys, first in (("a", legs.orders_a, 1 if plans else 0), ("b", legs.orders_b, legs.first_b)):
+        unit_krw = 1.0 if leg == "a" else turn.memory.fx.mid
+        rate = float(fees_of(turn.memory, turn.config, leg_instrument(pair, leg)).taker_rate)
+        plan = plans.get(leg)
+        planned = fill_price(turn, legs, leg, first)
+        for line in (turn.memory.orders.lines[key] for key in keys[first:]):
+            if not line.fill_qty:
+                continue
+            price = float(line.fill_cost / line.fill_qty)
+            if plan is not None and line.request.side is plan.side:
+                paid = (price - float(plan.expected_price)) * plan.side.sign
+            else:
+                undone = float(planned if plan is not None and planned is not None else line.request.expected_price)
+                paid = (price - undone) * line.request.side.sign + (price + undone) * rate
+            total += paid * float(line.fill_qty) * unit_krw
+    return booked(decimal_of(total))
+
+
 def price_within(turn: Turn, pair: Pair, leg: str, side: Side, reach: Decimal, cap_bps: float) -> Decimal:
+    """A legal limit no further than the cap from `reach`."""
     instrument = turn.memory.market.instruments[leg_instrument(pair, leg)]
     reference = decimal_of(mid_of(turn.memory, instrument.id)) or reach
     return limit_price(instrument, side, reach, decimal_of(cap_bps), reference).price
@@ -42,9 +69,9 @@ def reach_of(turn: Turn, legs: LegPair, pair: Pair, leg: str, side: Side, cap: f
     return filled or touch or Decimal(1), turn.config.execution.hedge_collar_bps
 
 
-def fill_price(turn: Turn, legs: LegPair, leg: str) -> Decimal | None:
-    """VWAP of what a leg's orders traded, in the instrument's quote; the plan's price when nothing did."""
-    lines = [turn.memory.orders.lines[key] for key in (legs.orders_a if leg == "a" else legs.orders_b)]
+def fill_price(turn: Turn, legs: LegPair, leg: str, count: int | None = None) -> Decimal | None:
+    """VWAP of what a leg's (first `count`) orders traded, in its quote; the plan's price when nothing did."""
+    lines = [turn.memory.orders.lines[key] for key in (legs.orders_a if leg == "a" else legs.orders_b)[:count]]
     qty = sum((line.fill_qty for line in lines), ZERO)
     if qty:
         return sum((line.fill_cost for line in lines), ZERO) / qty

@@ -17,10 +17,11 @@ from arb.domain.intent import IntentKind
 from arb.domain.order import OrderState, OrderUpdate, Purpose, Side
 from arb.domain.pair import Direction, Pair
 from arb.engine import rows
+from arb.engine.guards import incident_ended
 from arb.engine.memory import Turn
 from arb.engine.sending import WishedOrder, ask_after_silent, send, touched
 from arb.engine.view import HOUR_NS, is_dust, leg_instrument, leg_rules, recent
-from arb.engine.weighing import case_of, fill_price, krw_per, now_krw, price_within, reach_of
+from arb.engine.weighing import case_of, fill_price, incident_cost_krw, krw_per, now_krw, price_within, reach_of
 from arb.execution import hedge
 from arb.execution.legs import LegPair, LegState, LegSum, Move, Task, end_state, next_move, state_for, sums, tradable
 
@@ -248,7 +249,9 @@ def _finish(turn: Turn, legs: LegPair, pair: Pair, a: LegSum) -> None:
     legs.move(end_state(legs, a), now_ns)
     memory.lanes[legs.pair].legs = ""
     if legs.incident_ns is not None:
-        rows.incident_row(turn, legs, 1, legs.state.value)
+        cost_krw = incident_cost_krw(turn, legs, pair)
+        rows.incident_row(turn, legs, 1, legs.state.value, cost_krw)
+        incident_ended(turn, cost_krw)
     settle_position(turn, legs, pair)
     _forget_ended(turn)
 

@@ -25,7 +25,9 @@ BPS: Final = 1e4
 SHUT_CAUTIONS: Final = frozenset(
     {Caution.WARNING, Caution.GLOBAL_PRICE_DIFFERENCE, Caution.DEPOSIT_SOARING, Caution.SMALL_ACCOUNTS}
 )
-"""Cautions that forbid entries; price fluctuation and soaring volume halve the size."""
+"""Cautions that forbid entries."""
+HALF_CAUTIONS: Final = frozenset({Caution.PRICE_FLUCTUATIONS, Caution.VOLUME_SOARING})
+"""Cautions that halve the size."""
 
 
 @attrs.frozen
@@ -73,6 +75,8 @@ class RiskView:
     fx_added_usdt: Decimal
     """What the intent adds to it, signed."""
     net_delta_krw: Decimal
+    residual_krw: Decimal
+    """What the pair has left over and no venue takes, unsigned."""
     free_krw: Decimal
     """On A, reservations off."""
     free_usdt: Decimal
@@ -83,8 +87,10 @@ class RiskView:
     open_positions: int
     orders_last_minute: int
     incidents_last_hour: int
-    day_krw: Decimal
+    day_loss_krw: Decimal
+    """Lost today, positive costs."""
     drawdown_krw: Decimal
+    """Fall from the highest equity, what is open marked."""
     losing_streak: int
     funding_day_bps: float
     """Paid today by the pair's positions, positive costs."""
@@ -219,15 +225,21 @@ def perp_index(intent: Intent, view: RiskView) -> Refusal | None:
     return waiting("perp_index") if basis_bps > view.limits.max_perp_index_bps else None
 
 
+def position_limit_krw(limits: RiskLimits, a: Instrument, b: Instrument, *, is_dislocated: bool) -> Decimal:
+    """The largest position now: a part of the limit on a dislocated market, half of it under a caution."""
+    limit = limits.max_position_krw
+    if is_dislocated:
+        limit = limit * Decimal(str(limits.dislocation_size_fraction))
+    return limit / 2 if (a.cautions | b.cautions) & HALF_CAUTIONS else limit
+
+
 def notional(intent: Intent, view: RiskView) -> Refusal | None:
     """Per position, pair and in all."""
     if intent.kind is IntentKind.EXIT:
         return None
     limits = view.limits
-    position_limit = limits.max_position_krw
-    if view.is_dislocation_confirmed:
-        position_limit = position_limit * Decimal(str(limits.dislocation_size_fraction))
-    if view.notional_krw > position_limit:
+    most = position_limit_krw(limits, view.instrument_a, view.instrument_b, is_dislocated=view.is_dislocation_confirmed)
+    if view.notional_krw > most:
         return unsafe("max_position")
     if view.pair_krw + view.notional_krw > limits.max_pair_krw:
         return unsafe("max_pair")
@@ -241,7 +253,9 @@ def exposure(intent: Intent, view: RiskView) -> Refusal | None:
     after = abs(view.fx_exposure_usdt + view.fx_added_usdt)
     if after > view.limits.max_fx_exposure_usdt and after > abs(view.fx_exposure_usdt):
         return unsafe("max_fx_exposure")
-    return unsafe("max_net_delta") if abs(view.net_delta_krw) > view.limits.max_net_delta_krw else None
+    if abs(view.net_delta_krw) > view.limits.max_net_delta_krw:
+        return unsafe("max_net_delta")
+    return unsafe("max_residual") if view.residual_krw > view.limits.residual_max_krw else None
 
 
 def liquidation(intent: Intent, view: RiskView) -> Refusal | None:
@@ -282,7 +296,7 @@ def losses(intent: Intent, view: RiskView) -> Refusal | None:
     if intent.kind is IntentKind.EXIT:
         return None
     limits = view.limits
-    if -view.day_krw >= limits.daily_loss_krw > 0:
+    if view.day_loss_krw >= limits.daily_loss_krw > 0:
         return unsafe("daily_loss")
     if view.drawdown_krw >= limits.max_drawdown_krw > 0:
         return unsafe("drawdown")

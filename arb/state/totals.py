@@ -29,9 +29,11 @@ class PnlTotals:
     held_ns: int = 0
     """Sum of the durations of closed positions."""
     peak_krw: Decimal = _ZERO
-    """Highest realised result so far."""
+    """Highest equity so far: realised, and marked what was open."""
     day: int = 0
     day_krw: Decimal = _ZERO
+    day_accepted_krw: Decimal = _ZERO
+    """The part of the day's result that an operator has accepted by resuming."""
     day_trade_count: int = 0
 
     @property
@@ -48,9 +50,25 @@ class PnlTotals:
         """Fall from the highest equity, `open_krw` being the marked result of what is open; never negative."""
         return max(_ZERO, EXACT.subtract(self.peak_krw, EXACT.add(self.realised_krw, open_krw)))
 
+    @property
+    def day_loss_krw(self) -> Decimal:
+        """Lost today since an operator last accepted; negative when earned."""
+        return EXACT.subtract(self.day_accepted_krw, self.day_krw)
+
+    def with_mark(self, open_krw: Decimal) -> PnlTotals:
+        """The totals after what is open was marked: a new height is remembered."""
+        equity = EXACT.add(self.realised_krw, open_krw)
+        return attrs.evolve(self, peak_krw=equity) if equity > self.peak_krw else self
+
+    def accepted(self) -> PnlTotals:
+        """The totals after an operator resumed: losses count from here."""
+        return attrs.evolve(self, peak_krw=self.realised_krw, losing_streak=0, day_accepted_krw=self.day_krw)
+
     def on_day(self, day: int) -> PnlTotals:
         """The totals on a day: a later day starts at zero, an earlier one changes nothing."""
-        return attrs.evolve(self, day=day, day_krw=_ZERO, day_trade_count=0) if day > self.day else self
+        if day <= self.day:
+            return self
+        return attrs.evolve(self, day=day, day_krw=_ZERO, day_accepted_krw=_ZERO, day_trade_count=0)
 
     def with_closed(self, krw: Decimal, usdt: Decimal, held_ns: int) -> PnlTotals:
         """One more closed position."""
