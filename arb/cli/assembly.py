@@ -95,6 +95,7 @@ class Assembly:
             run_id=self.around.run_id,
             mode=self.settings.mode.value,
             strategies=pair_strategies(self.settings),
+            sync=self.around.sync,
         )
         self.store = StoreWorker(
             self.csv, self.journal, self.around.run_thread, on_failure=self._store_failed, on_full=self._store_full
