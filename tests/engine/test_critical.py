@@ -11,8 +11,8 @@ from arb.domain.ids import FeedId, RunId
 from arb.domain.order import OrderState, Purpose, Side
 from arb.execution.params import LegOrder
 from arb.risk.trading_state import Cause
-from tests.engine.exchange import WALL_NS, A, B, Exchange, Reply, cheap, fresh
-from tests.engine.test_incidents import FULL, NONE, SILENT, entered, net, scripted
+from tests.engine.exchange import FULL, WALL_NS, A, B, Exchange, Reply, cheap, fresh
+from tests.engine.test_incidents import NONE, SILENT, entered, net, scripted
 
 D = Decimal
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,14 +16,16 @@ moves = st.lists(
 
 
 def test_every_cause_has_a_rule_and_every_state_a_list() -> None:
-    assert set(RULES) == set(Cause) and set(ALLOWED) == set(TradingState)
+    assert set(RULES) == set(Cause)
+    assert set(ALLOWED) == set(TradingState)
 
 
 def test_worse_states_allow_less() -> None:
     order = sorted(TradingState, key=lambda state: state.value)
-    for milder, worse in zip(order, order[1:], strict=False):
+    for milder, worse in itertools.pairwise(order):
         assert ALLOWED[worse] < ALLOWED[milder]
-    assert Purpose.ENTRY not in ALLOWED[TradingState.REDUCING] and not ALLOWED[TradingState.FROZEN]
+    assert Purpose.ENTRY not in ALLOWED[TradingState.REDUCING]
+    assert not ALLOWED[TradingState.FROZEN]
 
 
 @given(moves)
