@@ -103,6 +103,29 @@ def test_the_runbook_has_a_line_for_every_cause_of_the_trading_state_and_every_t
     assert {f"{table.value}.csv" for table in COLUMNS} - words == set()
 
 
+def literals(pattern: str, *folders: str) -> set[str]:
+    """What a pattern's group finds in the program's text."""
+    paths = (path for folder in folders for path in (ROOT / "arb" / folder).rglob("*.py"))
+    return {name for path in paths for name in re.findall(pattern, path.read_text(encoding="utf-8"))}
+
+
+def test_the_runbook_explains_every_reason_the_gate_can_give() -> None:
+    reasons = literals(r"\b(?:waiting|unsafe)\(\"([a-z_]+)\"\)", "risk") | literals(r"return \"(fx_[a-z]+)\"", "state")
+
+    assert len(reasons) > 40
+    assert reasons - set(quoted("docs/runbook.md")) == set()
+
+
+def test_the_runbook_explains_every_warning_and_every_alert() -> None:
+    events = literals(r"(?i)(?:\b|_)log\.(?:warning|error)\(\s*\"([a-z_]+)\"", "cli", "venues/wire", "telemetry", "storage")
+    events |= literals(r"\b(?:sources|root|safety)\.(?:warning|error)\(\s*\"([a-z_]+)\"", "cli")
+    keys = {f"{key}/…" for key in literals(r"\balert\(\s*f\"([a-z]+)/", "engine")}
+
+    assert len(events) > 10
+    assert len(keys) > 4
+    assert (events | keys) - set(quoted("docs/runbook.md")) == set()
+
+
 def test_keys_named_in_the_runbook_are_keys_of_the_shipped_configuration() -> None:
     tree = tomllib.loads((ROOT / "config" / "live.toml").read_text(encoding="utf-8"))
     sections = {name for name, section in tree.items() if isinstance(section, dict)}
