@@ -18,7 +18,7 @@ from arb.cli.measures.timing import BenchResult, Effort, Measure, against, inter
 from arb.domain.ids import FeedId, InstrumentId
 from arb.venues.binance_frames import DepthDiff, DepthImage, StreamFrame
 from arb.venues.binance_spot.protocol import spot_stream
-from arb.venues.binance_spot.signing import BinanceSigner
+from arb.venues.binance_signing import BinanceSigner
 from arb.venues.binance_streams import BinanceStream
 from arb.venues.simulated.listings import listing
 from arb.venues.spec import Credentials, HttpRequest

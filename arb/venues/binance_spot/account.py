@@ -21,10 +21,11 @@ from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
 from arb.domain.order import Balance
 from arb.venues.answers import decoded
+from arb.venues.binance_orders import WEIGHT_BUCKET
+from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_spot.errors import require_success
-from arb.venues.binance_spot.orders import WEIGHT_BUCKET, BinanceSpotOrders, SpotOrderBody, spot_facts
+from arb.venues.binance_spot.orders import BinanceSpotOrders, SpotOrderBody, spot_facts
 from arb.venues.binance_spot.private import frame_facts
-from arb.venues.binance_spot.signing import BinanceSigner, encoded
 from arb.venues.exact import check_amounts
 from arb.venues.spec import (
     AccountInbound,

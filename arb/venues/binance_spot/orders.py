@@ -17,56 +17,25 @@ from typing import Final
 import msgspec
 
 from arb.domain.effects import Cancel, Query
-from arb.domain.errors import InvariantBroken, ProtocolError
+from arb.domain.errors import ProtocolError
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id, symbol_of
 from arb.domain.instrument import Instrument
-from arb.domain.order import (
-    ApprovedOrder,
-    Fill,
-    Liquidity,
-    OrderRequest,
-    OrderState,
-    OrderType,
-    OrderUpdate,
-    Side,
-    TimeInForce,
-)
+from arb.domain.order import ApprovedOrder, Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, Side, TimeInForce
 from arb.venues.answers import decoded, ns_of, plain
+from arb.venues.binance_orders import AT_ONCE, SIDES, STATES, BinanceOrderRequests, OrderPaths, no_such_form
+from arb.venues.binance_signing import BinanceSigner
 from arb.venues.binance_spot.errors import judge, require_success
-from arb.venues.binance_spot.signing import BinanceSigner, encoded
 from arb.venues.exact import check_amounts
-from arb.venues.refusals import UNREADABLE, cancel_refused, query_refused, submit_refused
+from arb.venues.order_answers import Facts, OrderAnswers
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 
-STATES: Final = {
-    "NEW": OrderState.OPEN,
-    "PENDING_NEW": OrderState.OPEN,
-    "PARTIALLY_FILLED": OrderState.OPEN,
-    "PENDING_CANCEL": OrderState.OPEN,
-    "FILLED": OrderState.FILLED,
-    "CANCELED": OrderState.CANCELED,
-    "EXPIRED": OrderState.CANCELED,
-    "EXPIRED_IN_MATCH": OrderState.CANCELED,
-    "REJECTED": OrderState.REJECTED,
-}
-"""Of spot and futures alike."""
-
-SIDES: Final = {"BUY": Side.BUY, "SELL": Side.SELL}
-SIDE_WORDS: Final = {Side.BUY: "BUY", Side.SELL: "SELL"}
-ORDER_BUCKET: Final = "orders-10s"
-WEIGHT_BUCKET: Final = "weight"
-
-_PATH: Final = "/api/v3/order"
-_ENDING: Final = "newOrderRespType=FULL&selfTradePreventionMode=EXPIRE_TAKER"
 _LIMIT_FORMS: Final = {
     TimeInForce.GTC: "type=LIMIT&timeInForce=GTC",
     TimeInForce.IOC: "type=LIMIT&timeInForce=IOC",
     TimeInForce.FOK: "type=LIMIT&timeInForce=FOK",
     TimeInForce.POST_ONLY: "type=LIMIT_MAKER",
 }
-_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.GTC)
-"""What a market order may say: it cannot rest."""
 
 
 class SpotFillBody(msgspec.Struct, rename="camel"):
@@ -127,62 +96,38 @@ _TRADES: Final = msgspec.json.Decoder(list[SpotTradeBody])
 class BinanceSpotOrders:
     """OrderCodec of Binance spot."""
 
-    __slots__ = ("_signer",)
+    __slots__ = ("_requests",)
 
     def __init__(self, credentials: Credentials) -> None:
-        self._signer = BinanceSigner(credentials)
+        self._requests = BinanceOrderRequests(BinanceSigner(credentials), _PATHS)
 
     def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
         """POST /api/v3/order."""
-        query = order_query(order.request, instrument)
-        return self._signer.signed("POST", _PATH, query, stamp, bucket=ORDER_BUCKET, weight=1)
+        return self._requests.submit(order.request, instrument, stamp)
 
     def cancel(self, cancel: Cancel, stamp: Stamp) -> HttpRequest:
         """DELETE /api/v3/order."""
-        query = _by_name(cancel.instrument, cancel.client_order_id)
-        return self._signer.signed("DELETE", _PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=1)
+        return self._requests.cancel(cancel, stamp)
 
     def query(self, query: Query, stamp: Stamp) -> HttpRequest:
         """GET /api/v3/order."""
-        named = _by_name(query.instrument, query.client_order_id)
-        return self._signer.signed("GET", _PATH, named, stamp, bucket=WEIGHT_BUCKET, weight=4)
+        return self._requests.query(query, stamp)
 
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
         """GET /api/v3/myTrades of the order, where it has executions."""
-        if not update.filled_qty or update.venue_order_id is None:
-            return None
-        named = f"symbol={encoded(symbol_of(query.instrument))}&orderId={update.venue_order_id}"
-        return self._signer.signed("GET", "/api/v3/myTrades", named, stamp, bucket=WEIGHT_BUCKET, weight=5)
+        return self._requests.trades(query, update, stamp)
 
-    def parse_submit(
-        self, order: ApprovedOrder, answer: HttpResponse, received_ns: int
-    ) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> Facts:
         """A FULL answer, executions first, or a refusal."""
-        request = order.request
-        if answer.status != 200:
-            return (submit_refused(request, *judge(answer), received_ns),)
-        try:
-            return spot_facts(_read(answer, request.instrument, request.client_order_id), received_ns)
-        except ProtocolError as error:
-            return (submit_refused(request, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_submit(order.request, answer, received_ns)
 
-    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it ended."""
-        if answer.status != 200:
-            return (cancel_refused(cancel, *judge(answer), received_ns),)
-        try:
-            return spot_facts(_read(answer, cancel.instrument, cancel.client_order_id), received_ns)
-        except ProtocolError as error:
-            return (cancel_refused(cancel, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_cancel(cancel, answer, received_ns)
 
-    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it stands, without its executions (see `trades`)."""
-        if answer.status != 200:
-            return (query_refused(query, *judge(answer), received_ns),)
-        try:
-            return spot_facts(_read(answer, query.instrument, query.client_order_id), received_ns)
-        except ProtocolError as error:
-            return (query_refused(query, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_query(query, answer, received_ns)
 
     def parse_trades(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[Fill, ...]:
         """The executions of the order.
@@ -195,48 +140,38 @@ class BinanceSpotOrders:
         return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_spot", answer.body, _TRADES))
 
 
-def order_query(request: OrderRequest, instrument: Instrument) -> str:
-    """The parameters of an order. `reduce_only` says nothing here: a spot holding cannot go below zero.
-
-    Raises:
-        InvariantBroken: the venue has no such order form, so it should never have been planned.
-    """
-    if request.instrument != instrument.id:
-        raise InvariantBroken(f"order {request.client_order_id}: {request.instrument} encoded as {instrument.id}")
-    return (
-        f"symbol={encoded(instrument.symbol)}&side={SIDE_WORDS[request.side]}&{_form(request)}"
-        f"&newClientOrderId={request.client_order_id}&{_ENDING}"
-    )
-
-
 def _form(request: OrderRequest) -> str:
+    """`reduce_only` says nothing here: a spot holding cannot go below zero."""
     qty, total, limit = request.qty, request.quote_qty, request.price
     lasting = request.time_in_force
     match request.order_type:
         case OrderType.LIMIT if qty is not None and limit is not None and total is None:
             return f"{_LIMIT_FORMS[lasting]}&quantity={plain(qty)}&price={plain(limit)}"
-        case OrderType.MARKET if qty is not None and limit is None and total is None and lasting in _AT_ONCE:
+        case OrderType.MARKET if qty is not None and limit is None and total is None and lasting in AT_ONCE:
             return f"type=MARKET&quantity={plain(qty)}"
-        case OrderType.MARKET_BY_QUOTE if total is not None and limit is None and qty is None and lasting in _AT_ONCE:
+        case OrderType.MARKET_BY_QUOTE if total is not None and limit is None and qty is None and lasting in AT_ONCE:
             return f"type=MARKET&quoteOrderQty={plain(total)}"
-    raise InvariantBroken(
-        f"binance_spot has no {request.order_type.value} {request.side.value} with time in force {lasting.value}, "
-        f"qty {qty}, total {total}, price {limit} (order {request.client_order_id})"
-    )
+    raise no_such_form("binance_spot", request)
 
 
-def _by_name(instrument: InstrumentId, name: ClientOrderId) -> str:
-    return f"symbol={encoded(symbol_of(instrument))}&origClientOrderId={encoded(name)}"
-
-
-def _read(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId) -> SpotOrderBody:
+def _facts(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId, received_ns: int) -> Facts:
     body = decoded("binance_spot", answer.body, _ORDER)
     if body.symbol != symbol_of(instrument) or name != (body.orig_client_order_id or body.client_order_id):
         raise ProtocolError("binance_spot", f"asked about {name}, answered about {body.symbol} {body.client_order_id}")
-    return body
+    return spot_facts(body, received_ns)
 
 
-def spot_facts(body: SpotOrderBody, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+_PATHS: Final = OrderPaths(
+    order="/api/v3/order",
+    trades="/api/v3/myTrades",
+    query_weight=4,
+    form=_form,
+    ending="newOrderRespType=FULL&selfTradePreventionMode=EXPIRE_TAKER",
+)
+_ANSWERS: Final = OrderAnswers(judge, _facts)
+
+
+def spot_facts(body: SpotOrderBody, received_ns: int) -> Facts:
     """The executions listed, then the order's own state.
 
     Raises:

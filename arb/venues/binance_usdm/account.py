@@ -24,9 +24,9 @@ from arb.domain.ids import AssetId, instrument_id
 from arb.domain.instrument import Instrument
 from arb.domain.order import Position
 from arb.venues.answers import decoded
+from arb.venues.binance_orders import WEIGHT_BUCKET
+from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_spot.errors import read_error
-from arb.venues.binance_spot.orders import WEIGHT_BUCKET
-from arb.venues.binance_spot.signing import BinanceSigner, encoded
 from arb.venues.binance_usdm.errors import ALREADY_SO, judge, require_success
 from arb.venues.binance_usdm.orders import BinanceUsdmOrders, UsdmOrderBody, usdm_update
 from arb.venues.binance_usdm.private import frame_facts, wallet_balance

@@ -17,29 +17,25 @@ from typing import Final
 import msgspec
 
 from arb.domain.effects import Cancel, Query
-from arb.domain.errors import InvariantBroken, ProtocolError
+from arb.domain.errors import ProtocolError
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id, symbol_of
 from arb.domain.instrument import Instrument
 from arb.domain.order import ApprovedOrder, Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, TimeInForce
 from arb.venues.answers import decoded, ns_of, plain
-from arb.venues.binance_spot.orders import ORDER_BUCKET, SIDE_WORDS, SIDES, STATES, WEIGHT_BUCKET
-from arb.venues.binance_spot.signing import BinanceSigner, encoded
+from arb.venues.binance_orders import AT_ONCE, SIDES, STATES, BinanceOrderRequests, OrderPaths, no_such_form
+from arb.venues.binance_signing import BinanceSigner
 from arb.venues.binance_usdm.errors import judge, require_success
 from arb.venues.exact import check_amounts
-from arb.venues.refusals import UNREADABLE, cancel_refused, query_refused, submit_refused
+from arb.venues.order_answers import Facts, OrderAnswers
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 
-_PATH: Final = "/fapi/v1/order"
-_ENDING: Final = "newOrderRespType=RESULT&selfTradePreventionMode=EXPIRE_TAKER"
 _TIME_IN_FORCE: Final = {
     TimeInForce.GTC: "GTC",
     TimeInForce.IOC: "IOC",
     TimeInForce.FOK: "FOK",
     TimeInForce.POST_ONLY: "GTX",
 }
-_AT_ONCE: Final = (TimeInForce.IOC, TimeInForce.GTC)
-"""What a market order may say: it cannot rest."""
 
 
 class UsdmOrderBody(msgspec.Struct, rename="camel"):
@@ -83,62 +79,38 @@ _TRADES: Final = msgspec.json.Decoder(list[UsdmTradeBody])
 class BinanceUsdmOrders:
     """OrderCodec of Binance USD-M futures."""
 
-    __slots__ = ("_signer",)
+    __slots__ = ("_requests",)
 
     def __init__(self, credentials: Credentials) -> None:
-        self._signer = BinanceSigner(credentials)
+        self._requests = BinanceOrderRequests(BinanceSigner(credentials), _PATHS)
 
     def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
         """POST /fapi/v1/order."""
-        query = contract_query(order.request, instrument)
-        return self._signer.signed("POST", _PATH, query, stamp, bucket=ORDER_BUCKET, weight=1)
+        return self._requests.submit(order.request, instrument, stamp)
 
     def cancel(self, cancel: Cancel, stamp: Stamp) -> HttpRequest:
         """DELETE /fapi/v1/order."""
-        query = _by_name(cancel.instrument, cancel.client_order_id)
-        return self._signer.signed("DELETE", _PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=1)
+        return self._requests.cancel(cancel, stamp)
 
     def query(self, query: Query, stamp: Stamp) -> HttpRequest:
         """GET /fapi/v1/order."""
-        named = _by_name(query.instrument, query.client_order_id)
-        return self._signer.signed("GET", _PATH, named, stamp, bucket=WEIGHT_BUCKET, weight=1)
+        return self._requests.query(query, stamp)
 
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
         """GET /fapi/v1/userTrades of the order, where it has executions."""
-        if not update.filled_qty or update.venue_order_id is None:
-            return None
-        named = f"symbol={encoded(symbol_of(query.instrument))}&orderId={update.venue_order_id}"
-        return self._signer.signed("GET", "/fapi/v1/userTrades", named, stamp, bucket=WEIGHT_BUCKET, weight=5)
+        return self._requests.trades(query, update, stamp)
 
-    def parse_submit(
-        self, order: ApprovedOrder, answer: HttpResponse, received_ns: int
-    ) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as the venue left it, or a refusal."""
-        request = order.request
-        if answer.status != 200:
-            return (submit_refused(request, *judge(answer), received_ns),)
-        try:
-            return (usdm_update(_read(answer, request.instrument, request.client_order_id), received_ns),)
-        except ProtocolError as error:
-            return (submit_refused(request, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_submit(order.request, answer, received_ns)
 
-    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it ended."""
-        if answer.status != 200:
-            return (cancel_refused(cancel, *judge(answer), received_ns),)
-        try:
-            return (usdm_update(_read(answer, cancel.instrument, cancel.client_order_id), received_ns),)
-        except ProtocolError as error:
-            return (cancel_refused(cancel, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_cancel(cancel, answer, received_ns)
 
-    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it stands, without its executions (see `trades`)."""
-        if answer.status != 200:
-            return (query_refused(query, *judge(answer), received_ns),)
-        try:
-            return (usdm_update(_read(answer, query.instrument, query.client_order_id), received_ns),)
-        except ProtocolError as error:
-            return (query_refused(query, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_query(query, answer, received_ns)
 
     def parse_trades(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[Fill, ...]:
         """The executions of the order.
@@ -151,44 +123,33 @@ class BinanceUsdmOrders:
         return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
 
 
-def contract_query(request: OrderRequest, instrument: Instrument) -> str:
-    """The parameters of an order.
-
-    Raises:
-        InvariantBroken: the venue has no such order form, so it should never have been planned.
-    """
-    if request.instrument != instrument.id:
-        raise InvariantBroken(f"order {request.client_order_id}: {request.instrument} encoded as {instrument.id}")
-    reduce_only = "&reduceOnly=true" if request.reduce_only else ""
-    return (
-        f"symbol={encoded(instrument.symbol)}&side={SIDE_WORDS[request.side]}&{_form(request)}{reduce_only}"
-        f"&newClientOrderId={request.client_order_id}&{_ENDING}"
-    )
-
-
 def _form(request: OrderRequest) -> str:
     qty, total, limit = request.qty, request.quote_qty, request.price
-    lasting = request.time_in_force
+    lasting, reduce_only = request.time_in_force, "&reduceOnly=true" if request.reduce_only else ""
     match request.order_type:
         case OrderType.LIMIT if qty is not None and limit is not None and total is None:
-            return f"type=LIMIT&timeInForce={_TIME_IN_FORCE[lasting]}&quantity={plain(qty)}&price={plain(limit)}"
-        case OrderType.MARKET if qty is not None and limit is None and total is None and lasting in _AT_ONCE:
-            return f"type=MARKET&quantity={plain(qty)}"
-    raise InvariantBroken(
-        f"binance_usdm has no {request.order_type.value} {request.side.value} with time in force {lasting.value}, "
-        f"qty {qty}, total {total}, price {limit} (order {request.client_order_id})"
-    )
+            words = f"type=LIMIT&timeInForce={_TIME_IN_FORCE[lasting]}&quantity={plain(qty)}&price={plain(limit)}"
+            return words + reduce_only
+        case OrderType.MARKET if qty is not None and limit is None and total is None and lasting in AT_ONCE:
+            return f"type=MARKET&quantity={plain(qty)}{reduce_only}"
+    raise no_such_form("binance_usdm", request)
 
 
-def _by_name(instrument: InstrumentId, name: ClientOrderId) -> str:
-    return f"symbol={encoded(symbol_of(instrument))}&origClientOrderId={encoded(name)}"
-
-
-def _read(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId) -> UsdmOrderBody:
+def _facts(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId, received_ns: int) -> Facts:
     body = decoded("binance_usdm", answer.body, _ORDER)
     if body.symbol != symbol_of(instrument) or name != body.client_order_id:
         raise ProtocolError("binance_usdm", f"asked about {name}, answered about {body.symbol} {body.client_order_id}")
-    return body
+    return (usdm_update(body, received_ns),)
+
+
+_PATHS: Final = OrderPaths(
+    order="/fapi/v1/order",
+    trades="/fapi/v1/userTrades",
+    query_weight=1,
+    form=_form,
+    ending="newOrderRespType=RESULT&selfTradePreventionMode=EXPIRE_TAKER",
+)
+_ANSWERS: Final = OrderAnswers(judge, _facts)
 
 
 def usdm_update(body: UsdmOrderBody, received_ns: int) -> OrderUpdate:

@@ -23,8 +23,8 @@ from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id
 from arb.domain.order import Balance, Fill, Liquidity, OrderUpdate, Position
 from arb.venues.answers import decoded, ns_of, shown
+from arb.venues.binance_orders import SIDES, STATES
 from arb.venues.binance_spot.errors import BinanceErrorBody
-from arb.venues.binance_spot.orders import SIDES, STATES
 from arb.venues.exact import check_amounts
 from arb.venues.spec import AccountInbound, Alive, BalancesSeen, Fault, Reconnect, Reread
 

@@ -28,7 +28,7 @@ from arb.domain.money import EXACT
 from arb.domain.order import ApprovedOrder, Fill, OrderRequest, OrderState, OrderType, OrderUpdate, Side, TimeInForce
 from arb.venues.answers import decoded, plain
 from arb.venues.exact import check_amounts
-from arb.venues.refusals import UNREADABLE, cancel_refused, query_refused, submit_refused
+from arb.venues.order_answers import Facts, OrderAnswers
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 from arb.venues.upbit.errors import judge, require_success
 from arb.venues.upbit.signing import UpbitSigner
@@ -119,35 +119,17 @@ class UpbitOrders:
         """GET /v1/order again, where an answer counts more than it lists: those to submits and cancels list none."""
         return self.query(query, stamp) if update.filled_qty else None
 
-    def parse_submit(
-        self, order: ApprovedOrder, answer: HttpResponse, received_ns: int
-    ) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> Facts:
         """201 with the order object, or a refusal."""
-        request = order.request
-        if answer.status not in (200, 201):
-            return (submit_refused(request, *judge(answer), received_ns),)
-        try:
-            return order_facts(read_order(answer, request.instrument, request.client_order_id), received_ns)
-        except ProtocolError as error:
-            return (submit_refused(request, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_submit(order.request, answer, received_ns)
 
-    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it stood when the cancel was accepted, usually still open."""
-        if answer.status != 200:
-            return (cancel_refused(cancel, *judge(answer), received_ns),)
-        try:
-            return order_facts(read_order(answer, cancel.instrument, cancel.client_order_id), received_ns)
-        except ProtocolError as error:
-            return (cancel_refused(cancel, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_cancel(cancel, answer, received_ns)
 
-    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
         """The order and its executions."""
-        if answer.status != 200:
-            return (query_refused(query, *judge(answer), received_ns),)
-        try:
-            return order_facts(read_order(answer, query.instrument, query.client_order_id), received_ns)
-        except ProtocolError as error:
-            return (query_refused(query, UNREADABLE, error.detail, received_ns),)
+        return _ANSWERS.to_query(query, answer, received_ns)
 
     def parse_trades(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[Fill, ...]:
         """The executions in an order object.
@@ -157,7 +139,7 @@ class UpbitOrders:
             VenueUnavailable: the answer is an error of the venue.
         """
         require_success(answer)
-        facts = order_facts(read_order(answer, query.instrument, query.client_order_id), received_ns)
+        facts = _facts(answer, query.instrument, query.client_order_id, received_ns)
         return tuple(fact for fact in facts if isinstance(fact, Fill))
 
     def _by_name(self, method: str, name: ClientOrderId, venue_name: VenueOrderId | None, stamp: Stamp) -> HttpRequest:
@@ -227,12 +209,19 @@ def read_order(answer: HttpResponse, instrument: InstrumentId, name: ClientOrder
     return body
 
 
+def _facts(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId, received_ns: int) -> Facts:
+    return order_facts(read_order(answer, instrument, name), received_ns)
+
+
+_ANSWERS: Final = OrderAnswers(judge, _facts)
+
+
 def known_name(identifier: str | None, uuid: str) -> ClientOrderId:
     """Our name of an order; one placed without identifier goes by its uuid, which is never mistaken for one of ours."""
     return ClientOrderId(identifier or uuid)
 
 
-def order_facts(body: UpbitOrderBody, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
+def order_facts(body: UpbitOrderBody, received_ns: int) -> Facts:
     """The executions listed, then the order's own state.
 
     Raises:

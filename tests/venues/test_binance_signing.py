@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arb.venues.binance_spot.signing import BinanceSigner, encoded
+from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.spec import Credentials, Stamp
 from tests.venues.private import KEYS, STAMP, VECTORS, vectors
 
