@@ -7,6 +7,7 @@ Units: bps of the A leg; quantities in base units.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from arb.domain.effects import Cell, Table
@@ -24,6 +25,7 @@ from arb.risk.gate import admit
 from arb.state.positions import PairPosition
 from arb.strategy.api import PairView, Strategy
 
+ZERO: Final = Decimal(0)
 MINUTE_NS: Final = 60_000_000_000
 
 
@@ -74,6 +76,7 @@ def plan(turn: Turn, pair: Pair, view: PairView, intent: Intent) -> bool:
         intent=intent,
         qty=intent.qty,
         started_ns=now_ns,
+        ride_a=ZERO if is_entry else max(intent.a.qty - intent.b.qty * pair.multiplier, ZERO),
         reason=intent.reason,
     )
     purpose = Purpose.ENTRY if is_entry else Purpose.EMERGENCY if intent.reason == "risk" else Purpose.EXIT

@@ -266,6 +266,9 @@ def settle_position(turn: Turn, legs: LegPair, pair: Pair) -> None:
         del memory.ledger.positions[pair.id]
         return
     if not is_dust(memory, turn.config, pair, position):
+        if legs.kind is IntentKind.ENTER:
+            memory.ledger.absorb_residual(pair.id, position.flows[-1].fx_mid, memory.now_ns)
+            position = memory.ledger.positions[pair.id]
         rows.position_row(turn, pair, position, None)
         rows.trade_row(turn, pair, legs, position, None)
         memory.opened_count += legs.kind is IntentKind.ENTER

@@ -101,6 +101,8 @@ class LegPair:
     alerted_ns: int | None = None
     is_reversed: bool = False
     """Some order undid the filled leg."""
+    ride_a: Decimal = ZERO
+    """Unsigned quantity that A's order takes along beyond B's: what earlier positions left over."""
     is_cut: bool = False
     """Half of the known leg went while the other's fate was unknown."""
     ended_ns: int | None = None
@@ -208,10 +210,14 @@ def leg_sum(ids: tuple[ClientOrderId, ...], planned: int, orders: Orders, rules:
 
 
 def sums(legs: LegPair, orders: Orders, rules_a: LegRules, rules_b: LegRules) -> tuple[LegSum, LegSum]:
-    """Both legs, the offsets of a repair included."""
+    """Both legs, the offsets of a repair included; what rides along is no part of the balance."""
     a = leg_sum(legs.orders_a, len(legs.orders_a), orders, rules_a)
     b = leg_sum(legs.orders_b, legs.first_b, orders, rules_b)
-    return a._replace(arrived=a.arrived + legs.offset_a), b._replace(arrived=b.arrived + legs.offset_b)
+    arrived_a = a.arrived + legs.offset_a
+    if legs.ride_a:
+        sign = legs.side_a.sign
+        arrived_a -= sign * min(legs.ride_a, max(sign * arrived_a, ZERO))
+    return a._replace(arrived=arrived_a), b._replace(arrived=b.arrived + legs.offset_b)
 
 
 def next_move(legs: LegPair, a: LegSum, b: LegSum, rules_a: LegRules, rules_b: LegRules) -> Move:

@@ -162,6 +162,17 @@ class Ledger:
             residuals=residuals,
         )
 
+    def absorb_residual(self, pair: PairId, fx_mid: Decimal, at_ns: int) -> Decimal:
+        """Let what is left over on A ride on the open position of the same sign, which pays its cost; base units."""
+        position, residual = self.positions[pair], self.residuals.get(f"{pair}/a")
+        if residual is None or (residual.qty > 0) is not (position.a.net_qty > 0):
+            return ZERO
+        del self.residuals[f"{pair}/a"]
+        taken = attrs.evolve(residual, qty=-residual.qty, cost=-residual.cost)
+        grown = with_flows(position, (_left_over(taken, fx_mid, at_ns),))
+        self.positions[pair] = attrs.evolve(grown, a=grown.a.with_residual(residual.qty, residual.cost))
+        return residual.qty
+
     def marked(
         self,
         pair: PairId,

@@ -39,6 +39,12 @@ class LegTally:
         """Held through this leg; negative when short."""
         return self.bought_qty - self.sold_qty - self.fee_qty
 
+    def with_residual(self, qty: Decimal, cost: Decimal) -> LegTally:
+        """The leg with a signed quantity that an earlier position left over, at its cost."""
+        if qty > 0:
+            return attrs.evolve(self, bought_qty=self.bought_qty + qty, bought_value=self.bought_value + cost)
+        return attrs.evolve(self, sold_qty=self.sold_qty - qty, sold_value=self.sold_value - cost)
+
     @property
     def bought_price(self) -> Decimal:
         """Average price bought, 0 when none."""

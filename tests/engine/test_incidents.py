@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from arb.domain.effects import Alert, Submit, Table
 from arb.domain.events import Command, CommandKind, FillSeen, PositionSeen
-from arb.domain.ids import VenueOrderId
+from arb.domain.ids import PairId, VenueOrderId
 from arb.domain.order import OrderRequest, OrderState, Purpose, Side
 from arb.engine import Engine, thaw
 from arb.execution.legs import LegState
 from arb.execution.params import LegOrder
 from arb.risk.trading_state import ALLOWED
+from arb.state.ledger import Residual
 from arb.storage.codec import decode_value, encode_value
 from tests.engine.exchange import FULL, A, B, Exchange, Reply, Rule, cheap, config, contract, fresh
 
@@ -266,3 +267,34 @@ def test_a_person_is_called_while_the_fate_of_an_order_leaves_the_pair_naked_for
     assert states(exchange) == [LegState.UNKNOWN]
     alerts = [e.key for step in exchange.effects for e in step if isinstance(e, Alert)]
     assert any(key.startswith("escalated/") for key in alerts)
+
+
+def test_what_was_left_over_rides_on_the_next_exit_and_is_no_incident() -> None:
+    exchange = fresh(scripted())
+    memory = exchange.engine.memory
+    left = Residual(pair=PairId("BTC"), leg="a", qty=D("0.00002"), cost=D(2_980), since_ns=exchange.now_ns)
+    memory.ledger.residuals["BTC/a"] = left
+    exchange.coins = left.qty
+    exchange.run(2, cheap(70))
+    assert not memory.ledger.residuals
+    assert exchange.engine.open_positions()[0].a.net_qty == D("0.01302")
+    exchange.run(2, cheap(0))
+    assert [r.qty for r in exchange.submitted] == [D("0.013"), D("0.013"), D("0.01302"), D("0.013")]
+    assert not exchange.engine.open_positions()
+    assert not memory.ledger.residuals
+    assert not memory.incident_times
+    assert exchange.coins == exchange.contracts == 0
+
+
+@pytest.mark.parametrize("shares", [(), ("0.001",), ("0.5",)])
+def test_an_exit_that_carries_something_along_stays_balanced_when_it_fills_in_part(shares: tuple[str, ...]) -> None:
+    exchange = fresh(scripted(FULL, FULL, Reply(shares=shares, state=OrderState.CANCELED)))
+    memory = exchange.engine.memory
+    left = Residual(pair=PairId("BTC"), leg="a", qty=D("0.00005"), cost=D(7_450), since_ns=exchange.now_ns)
+    memory.ledger.residuals["BTC/a"] = left
+    exchange.coins = left.qty
+    exchange.run(2, cheap(70))
+    exchange.run(4, cheap(0))
+    assert not exchange.engine.open_positions()
+    assert abs(net(exchange)) < D("0.0001")
+    assert Purpose.EMERGENCY not in {request.purpose for request in exchange.submitted}
