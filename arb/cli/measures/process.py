@@ -40,7 +40,7 @@ print((time.perf_counter() - began) * 1e3)
 """
 _OURS: Final = _TIMED_IMPORT.format(names="arb.cli.run")
 _LIBRARIES: Final = _TIMED_IMPORT.format(
-    names="trio, httpx, h11, wsproto, attrs, cattrs, msgspec, hypercorn.trio, quart_trio, psutil, prometheus_client, rich.live"
+    names="trio, httpx, h11, wsproto, attrs, cattrs, msgspec, quart_trio, psutil, prometheus_client, hypercorn.trio"
 )
 """Those that a run in mock needs."""
 
