@@ -116,10 +116,11 @@ class Sight:
         self._metrics.ws_connected.labels(venue=venue).set(not down)
 
     def restarted(self, restart: Restart) -> None:
-        """A task failed and will run again."""
+        """A task failed and will run again. An outage is one error of its venue, however often we knock: knocking has a
+        budget of its own."""
         venue = VenueId(venue_of_feed(FeedId(restart.name)))
         self._metrics.reconnected(venue)
-        if venue in self.venue_errors:
+        if venue in self.venue_errors and restart.failures == 1:
             self.venue_errors[venue].add()
         sources.warning(
             "restart",
