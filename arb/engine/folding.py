@@ -324,6 +324,7 @@ def repair(turn: Turn, pair: Pair, why: str) -> None:
         offset_a=position.a.net_qty, offset_b=position.b.net_qty, reason=why,
     )  # fmt: skip
     memory.legs[name] = legs
+    memory.orders.held[name] = None
     lane.legs = name
     legs.move(LegState.UNBALANCED, memory.now_ns)
     memory.incident_times = (*memory.incident_times, memory.now_ns)

@@ -89,6 +89,7 @@ def plan(turn: Turn, pair: Pair, view: PairView, intent: Intent) -> bool:
         return False
     legs.move(LegState.SUBMITTED, now_ns)
     memory.legs[legs.id] = legs
+    memory.orders.held[legs.id] = None
     lane.legs = legs.id
     if is_entry and position is None:
         memory.ledger.open_position(_opened(turn, pair, view, intent, name))

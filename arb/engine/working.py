@@ -248,6 +248,7 @@ def _finish(turn: Turn, legs: LegPair, pair: Pair, a: LegSum) -> None:
     memory, now_ns = turn.memory, turn.memory.now_ns
     legs.move(end_state(legs, a), now_ns)
     memory.lanes[legs.pair].legs = ""
+    memory.orders.held.pop(legs.id, None)
     if legs.incident_ns is not None:
         cost_krw = incident_cost_krw(turn, legs, pair)
         rows.incident_row(turn, legs, 1, legs.state.value, cost_krw)

@@ -156,6 +156,8 @@ class Orders:
 
     lines: dict[ClientOrderId, OrderLine] = attrs.field(factory=dict)
     unfinished: dict[ClientOrderId, None] = attrs.field(factory=dict)
+    held: dict[str, None] = attrs.field(factory=dict)
+    """Owners that still count their orders: none of those is forgotten."""
     by_venue_id: dict[str, ClientOrderId] = attrs.field(factory=dict)
     """`instrument|venue order id`: for fills that do not repeat our name."""
 
@@ -211,8 +213,13 @@ class Orders:
         lines = (self.lines[key] for key in self.unfinished)
         return tuple(line for line in lines if instrument is None or line.request.instrument == instrument)
 
+    def _may_forget(self, line: OrderLine) -> bool:
+        return line.request.client_order_id not in self.unfinished and line.owner not in self.held
+
     def _forget_oldest(self) -> None:
         while len(self.lines) - len(self.unfinished) > KEEP_FINISHED:
-            oldest = next(key for key in self.lines if key not in self.unfinished)
+            oldest = next((key for key, line in self.lines.items() if self._may_forget(line)), None)
+            if oldest is None:
+                return
             line = self.lines.pop(oldest)
             self.by_venue_id.pop(f"{line.request.instrument}|{line.venue_order_id}", None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +88,17 @@ def test_not_found_is_counted_and_forgotten_when_the_order_shows() -> None:
     assert orders.lines[KEY].state is OrderState.OPEN
     orders.update(update(OrderState.NOT_FOUND, None), 3)
     assert orders.lines[KEY].state is OrderState.OPEN
+
+
+def test_orders_of_an_unfinished_owner_are_never_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("arb.state.orders.KEEP_FINISHED", 3)
+    orders = Orders()
+    for number in range(10):
+        key = ClientOrderId(f"o{number}")
+        request = attrs.evolve(REQUEST, client_order_id=key)
+        owner = "kept" if number < 4 else "ended"
+        orders.held["kept"] = None
+        orders.add(request, owner, number)
+        orders.update(attrs.evolve(update(OrderState.REJECTED, D(0)), client_order_id=key), number)
+    assert [key for key, line in orders.lines.items() if line.owner == "kept"] == ["o0", "o1", "o2", "o3"]
+    assert len(orders.lines) == 4
