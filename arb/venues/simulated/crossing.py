@@ -68,11 +68,19 @@ class Crossing:
             return
         if best is not None and best.maker is None and self._misses():
             book.take_ambient(order.side.opposite, best.price, best.qty)
-        if kind not in _MARKET and force is TimeInForce.FOK and not _can_fill_whole(order, book):
+        is_all_or_nothing = kind not in _MARKET and force is TimeInForce.FOK
+        if is_all_or_nothing and not (_can_fill_whole(order, book) and self._can_settle_whole(order, book)):
             order.cause = EndCause.FOK_KILLED
             return
-        is_halved = self.disturbance.fills_half and not (kind not in _MARKET and force is TimeInForce.FOK)
+        is_halved = self.disturbance.fills_half and not is_all_or_nothing
         self._take_offers(order, book, is_halved, now_ns)
+
+    def _can_settle_whole(self, order: BookedOrder, book: VenueBook) -> bool:
+        """Whether the account could take all of it: one that only reduces is capped by its position."""
+        qty, limit = order.order.qty, order.limit
+        if qty is None or limit is None:
+            return True
+        return self.settlement.cap(self.accounts[order.account], order, book.instrument, qty, limit) >= qty
 
     def _misses(self) -> bool:
         """Whether the best level is gone when an aggressive order arrives."""

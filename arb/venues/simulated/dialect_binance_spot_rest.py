@@ -7,21 +7,17 @@ Units: `now_ns` UTC nanoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_spot_rows as rows
-from arb.venues.simulated.auth_binance import BinanceFault, missing
-from arb.venues.simulated.desk import Desk, Pending
+from arb.venues.simulated.auth_binance import BinanceFault
+from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import HttpAnswer, Later
+from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, selected
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
 from arb.venues.simulated.facts import OrderView, Refused
 from arb.venues.simulated.models import FaultKind
-
-NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
-UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
-Sent = Mapping[str, str]
-Found = HttpAnswer | Later | BinanceFault
 
 
 def _place(desk: Desk, sent: Sent, now_ns: int) -> Found:
@@ -39,21 +35,7 @@ def _place(desk: Desk, sent: Sent, now_ns: int) -> Found:
             return rows.ack_row(view)
         return rows.result_row(view) if kind == "RESULT" else rows.full_row(view, desk.executions(view.order_id))
 
-    return _answered(pending, row)
-
-
-def _answered(pending: Pending, row: Callable[[OrderView], binance.Row]) -> Later:
-    def resolve() -> HttpAnswer | None:
-        outcome = pending.outcome()
-        if outcome is None:
-            return None
-        return (
-            binance.fault_answer(fault_of(outcome, is_future=False))
-            if isinstance(outcome, Refused)
-            else binance.answer(row(outcome))
-        )
-
-    return Later(pending.ready_ns, resolve)
+    return answered(pending, row, is_future=False)
 
 
 def _test_order(desk: Desk, sent: Sent, now_ns: int) -> Found:
@@ -65,24 +47,13 @@ def _test_order(desk: Desk, sent: Sent, now_ns: int) -> Found:
     return fault_of(verdict, is_future=False) if isinstance(verdict, Refused) else binance.answer({})
 
 
-def _selected(desk: Desk, sent: Sent) -> OrderView | BinanceFault | None:
-    instrument = binance.find(desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    number, name = sent.get("orderId", ""), sent.get("origClientOrderId", "")
-    if not number and not name:
-        return missing("orderId")
-    view = desk.order(int(number)) if number.isdigit() else desk.order_named(name)
-    return view if view is not None and view.order.instrument == instrument.id else None
-
-
 def _cancel(desk: Desk, sent: Sent, now_ns: int) -> Found:
-    view = _selected(desk, sent)
+    view = selected(desk, sent)
     if isinstance(view, BinanceFault):
         return view
     if view is None:
         return UNKNOWN_ORDER
-    return _answered(desk.cancel(view.order_id, now_ns), rows.cancel_row)
+    return answered(desk.cancel(view.order_id, now_ns), rows.cancel_row, is_future=False)
 
 
 def _cancel_all(desk: Desk, sent: Sent, now_ns: int) -> Found:
@@ -101,7 +72,7 @@ def _cancel_all(desk: Desk, sent: Sent, now_ns: int) -> Found:
 
 
 def _query(desk: Desk, sent: Sent, _now_ns: int) -> Found:
-    view = _selected(desk, sent)
+    view = selected(desk, sent)
     if isinstance(view, BinanceFault):
         return view
     return NO_ORDER if view is None else binance.answer(rows.query_row(view))

@@ -18,9 +18,10 @@ from arb.venues.simulated import dialect_binance_usdm_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, parameters
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Session, StreamRules
+from arb.venues.simulated.dialect_binance_found import Found
 from arb.venues.simulated.dialect_binance_front import BinanceTapes, Budgets, open_market
 from arb.venues.simulated.dialect_binance_stream import MarketSession
-from arb.venues.simulated.dialect_binance_usdm_rest import ROUTES, Found
+from arb.venues.simulated.dialect_binance_usdm_rest import ROUTES
 from arb.venues.simulated.dialect_binance_usdm_stream import KEYED, ListenKey, UserSession
 from arb.venues.simulated.facts import Fact
 from arb.venues.simulated.ledger import ledger_of

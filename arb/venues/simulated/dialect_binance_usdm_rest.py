@@ -7,7 +7,7 @@ Units: `now_ns` UTC nanoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import attrs
 
@@ -15,15 +15,12 @@ from arb.domain.order import OrderState
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault, missing
-from arb.venues.simulated.desk import Desk, Pending
-from arb.venues.simulated.dialect import HttpAnswer, Later
+from arb.venues.simulated.desk import Desk
+from arb.venues.simulated.dialect import Later
+from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, selected
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
 from arb.venues.simulated.facts import ZERO, EndCause, NewOrder, OrderView, PositionView, RefusalReason, Refused
 
-Sent = Mapping[str, str]
-Found = HttpAnswer | Later | BinanceFault
-NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
-UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
 SIDE_MISMATCH = BinanceFault(400, -4061, "Order's position side does not match user's setting.")
 DONE = {"code": 200, "msg": "success"}
 
@@ -49,28 +46,16 @@ def place(desk: Desk, sent: Sent, now_ns: int) -> Found:
         return parsed
     wants_result = sent.get("newOrderRespType", "ACK") == "RESULT"
     pending = desk.submit(parsed, now_ns)
-    return _answered(
-        pending, lambda view: rows.order_row(view if wants_result else _as_acknowledged(view), is_query=False)
+    return answered(
+        pending,
+        lambda view: rows.order_row(view if wants_result else _as_acknowledged(view), is_query=False),
+        is_future=True,
     )
 
 
 def _as_acknowledged(view: OrderView) -> OrderView:
     """An ACK shows the order as it was taken, before any execution."""
     return attrs.evolve(view, state=OrderState.OPEN, cause=EndCause.NONE, filled_qty=ZERO, filled_quote=ZERO)
-
-
-def _answered(pending: Pending, row: Callable[[OrderView], binance.Row]) -> Later:
-    def resolve() -> HttpAnswer | None:
-        outcome = pending.outcome()
-        if outcome is None:
-            return None
-        return (
-            binance.fault_answer(fault_of(outcome, is_future=True))
-            if isinstance(outcome, Refused)
-            else binance.answer(row(outcome))
-        )
-
-    return Later(pending.ready_ns, resolve)
 
 
 def test_order(desk: Desk, sent: Sent, now_ns: int) -> Found:
@@ -86,30 +71,19 @@ def test_order(desk: Desk, sent: Sent, now_ns: int) -> Found:
     )
 
 
-def _selected(desk: Desk, sent: Sent) -> OrderView | BinanceFault | None:
-    instrument = binance.find(desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    number, name = sent.get("orderId", ""), sent.get("origClientOrderId", "")
-    if not number and not name:
-        return missing("orderId")
-    view = desk.order(int(number)) if number.isdigit() else desk.order_named(name)
-    return view if view is not None and view.order.instrument == instrument.id else None
-
-
 def cancel(desk: Desk, sent: Sent, now_ns: int) -> Found:
     """DELETE order"""
-    view = _selected(desk, sent)
+    view = selected(desk, sent)
     if isinstance(view, BinanceFault):
         return view
     if view is None:
         return UNKNOWN_ORDER
-    return _answered(desk.cancel(view.order_id, now_ns), lambda one: rows.order_row(one, is_query=False))
+    return answered(desk.cancel(view.order_id, now_ns), lambda one: rows.order_row(one, is_query=False), is_future=True)
 
 
 def query(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     """GET order"""
-    view = _selected(desk, sent)
+    view = selected(desk, sent)
     if isinstance(view, BinanceFault):
         return view
     return NO_ORDER if view is None else binance.answer(rows.order_row(view, is_query=True))
@@ -117,7 +91,7 @@ def query(desk: Desk, sent: Sent, _now_ns: int) -> Found:
 
 def open_order(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     """GET openOrder: an error once the order has ended"""
-    view = _selected(desk, sent)
+    view = selected(desk, sent)
     if isinstance(view, BinanceFault):
         return view
     is_open = view is not None and view.state is OrderState.OPEN

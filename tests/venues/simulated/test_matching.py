@@ -365,6 +365,15 @@ def test_reduce_only_never_opens() -> None:
     assert made.position("me", PERP_BTC).qty == 0
 
 
+def test_an_order_that_only_reduces_and_wants_all_or_nothing_gets_nothing_beyond_the_position() -> None:
+    made = perp()
+    submit(made, wish(PERP_BTC, Side.SELL, "0.05", "103000.0"))
+    beyond = wish(PERP_BTC, Side.BUY, "0.08", "103000.1", TimeInForce.FOK, reduce_only=True)
+    assert (submit(made, beyond).cause, made.position("me", PERP_BTC).qty) == (EndCause.FOK_KILLED, D("-0.05"))
+    whole = submit(made, wish(PERP_BTC, Side.BUY, "0.05", "103000.1", TimeInForce.FOK, reduce_only=True))
+    assert (whole.state, made.position("me", PERP_BTC).qty) == (OrderState.FILLED, 0)
+
+
 def test_an_order_beyond_the_margin_is_refused() -> None:
     made = perp("1000")
     assert refusal(made, wish(PERP_BTC, Side.SELL, "0.02", "103000.0")) is RefusalReason.INSUFFICIENT_MARGIN
