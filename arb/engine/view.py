@@ -34,6 +34,18 @@ MAINTENANCE_RATE: Final = 0.01
 """Assumed until the venue has told its own liquidation price; above the real bracket of every major."""
 
 
+NO_ROOM: Final = Headroom(
+    notional_krw=0.0,
+    limit="has_position",
+    quote_a_krw=0.0,
+    base_a_qty=0.0,
+    quote_b_usdt=0.0,
+    base_b_qty=0.0,
+    leverage_b=1.0,
+)
+"""For a pair that holds or has orders in hand: nothing is added to it, so nobody asks."""
+
+
 class Reserved(NamedTuple):
     """What orders in hand may still use up on one venue."""
 
@@ -217,6 +229,7 @@ def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) 
     if book_a is None or book_b is None or a is None or b is None or memory.fx.mid <= 0:
         return None
     execution, limits = config.execution, config.risk
+    position = memory.ledger.position(pair.id)
     return PairView(
         pair=pair,
         now_ns=memory.now_ns,
@@ -232,7 +245,7 @@ def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) 
         fees_b=fees_of(memory, config, pair.b),
         funding=market.funding.get(pair.b),
         funding_mean=market.funding_mean(pair.b, item.params.funding_lookback),
-        headroom=headroom_of(memory, config, item, lane),
+        headroom=headroom_of(memory, config, item, lane) if position is None and not lane.legs else NO_ROOM,
         rules=SizingRules(
             depth_fraction=execution.depth_fraction,
             collar_bps=execution.escalated_cap_bps if lane.is_emergency else execution.collar_bps,
@@ -241,7 +254,7 @@ def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) 
             exit_price_shock=limits.exit_price_shock,
             is_bnb_covering=is_bnb_covering(memory, config, b),
         ),
-        position=memory.ledger.position(pair.id),
+        position=position,
         is_busy=bool(lane.legs),
         is_exit_tradable=market.is_tradable(pair.a) and market.is_tradable(pair.b),
         is_fx_hedged=config.fx.hedge.value == "per_trade",

@@ -19,7 +19,14 @@ class SocketDialer:
     """A `Dialer` over the network; small messages leave at once (TCP_NODELAY)."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None = None) -> None:
-        self._ssl_context = ssl.create_default_context() if ssl_context is None else ssl_context
+        self._ssl_context = ssl_context
+
+    @property
+    def _trusted(self) -> ssl.SSLContext:
+        """What is trusted by default is read when the first TLS connection needs it: it takes some 30 ms."""
+        if self._ssl_context is None:
+            self._ssl_context = ssl.create_default_context()
+        return self._ssl_context
 
     async def __call__(self, endpoint: Endpoint) -> trio.abc.Stream:
         """Connect (TLS included). The caller sets the deadline.
@@ -32,7 +39,7 @@ class SocketDialer:
         if not endpoint.is_tls:
             return socket_stream
         try:
-            stream = TlsStream(socket_stream, self._ssl_context, endpoint.host)
+            stream = TlsStream(socket_stream, self._trusted, endpoint.host)
             await stream.do_handshake()
         except trio.BrokenResourceError as error:
             await trio.aclose_forcefully(socket_stream)

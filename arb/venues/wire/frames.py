@@ -77,6 +77,9 @@ class FrameReader:
             size = data[pos + 1]
             if size < 126:
                 start = pos + 2
+            elif size == 126 and first == _FIN_TEXT and end - pos >= 4 and data[pos + 2]:  # what nearly all books are
+                start = pos + 4
+                size = data[pos + 2] << 8 | data[pos + 3]
             else:
                 if (header := self._long_size(data, pos, size)) is None:
                     return pos
