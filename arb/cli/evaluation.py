@@ -73,7 +73,7 @@ def fx_words(engine: Engine, clock: Clock) -> str:
     if fx.params.executable is None:
         return f"FX {fx.mid:,.2f} KRW per USDT, static by configuration"
     age_s = (clock.monotonic_ns() - fx.received_ns) / 1e9
-    return f"FX {fx.bid:,.1f} / {fx.ask:,.1f} KRW per USDT from {fx.params.executable}, {age_s:.1f} s old"
+    return f"FX {fx.bid:,.1f} / {fx.ask:,.1f} KRW per USDT, {fx.params.executable}, {age_s:.1f} s old"
 
 
 def explain(console: Console, engine: Engine) -> None:

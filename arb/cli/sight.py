@@ -195,7 +195,7 @@ class Sight:
 
     def became_ready(self, words: str) -> None:
         """Every pair can be looked at for the first time."""
-        self._console.print(f"  ready after {self.uptime_s():.1f} s: {words}", style="dim", soft_wrap=True)
+        self._console.print(f"ready after {self.uptime_s():.1f} s; {words}", style="dim", soft_wrap=True)
         root.info("ready", extra={"after_s": round(self.uptime_s(), 2), "fx": words})
 
     def bank_answered(self, is_ok: bool) -> None:

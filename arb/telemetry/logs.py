@@ -91,6 +91,18 @@ def _quoted(value: object) -> str:
     return f'"{text}"' if " " in text or not text else text
 
 
+class _Screen:
+    """Standard output as it is when a line is written: a live display stands in front of it while there is one."""
+
+    def write(self, text: str) -> None:
+        """Write a piece of a line."""
+        sys.stdout.write(text)
+
+    def flush(self) -> None:
+        """Let it be seen."""
+        sys.stdout.flush()
+
+
 class _DroppingQueueHandler(QueueHandler):
     """Puts lines on the bounded queue; the caller never waits."""
 
@@ -160,7 +172,7 @@ def open_logs(
     ]
     handlers.append(_file(directory / "errors.log", logging.WARNING, "arb"))
     if console_level is not None:
-        console = logging.StreamHandler(sys.stdout)
+        console = logging.StreamHandler(_Screen())
         console.setLevel(console_level)
         console.addFilter(_NotFrames())
         handlers.append(console)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -84,3 +87,15 @@ def test_the_loggers_are_left_as_they_were(tmp_path: Path) -> None:
     with open_logs(tmp_path, level="INFO", as_json=False, secrets=(), console_level=None):
         pass
     assert logging.getLogger("arb").handlers == before
+
+
+def test_an_error_goes_through_whatever_stands_in_front_of_the_screen(tmp_path: Path) -> None:
+    display = StringIO()
+    with (
+        redirect_stdout(StringIO()),
+        open_logs(tmp_path, level="INFO", as_json=False, secrets=(), console_level=logging.ERROR),
+    ):
+        sys.stdout = display
+        logging.getLogger("arb.watchdog").error("level", extra={"now": "error"})
+
+    assert "[arb.watchdog] level now=error" in display.getvalue()
