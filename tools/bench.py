@@ -5,7 +5,7 @@
     tools/env python tools/bench.py --json          one document
 
 Of the peers trio-websocket, httpx, httpcore and msgspec come with the program, ccxt and aiohttp with its development
-tools. PyJWT is measured where it is installed (`pip install pyjwt` into the environment at hand); this installs nothing.
+tools. PyJWT is measured where it is installed (`pip install pyjwt`); this program installs nothing.
 
 Owns: how the peers are driven: as their own documentation says, over the same frames from the same sender process.
 Never: times a test, or compares numbers of two runs. Columns: median, p99, how many times slower than this program.
@@ -149,7 +149,7 @@ async def stock_trio(port: int, is_tls: bool, message: Callable[[bytes], bool]) 
     async with trio.open_nursery() as nursery:
         connection = await trio_websocket.connect_websocket_url(nursery, url, ssl_context=context)
         await connection.send_message("{}")
-        while not message((await connection.get_message()).encode()):
+        while not message(str(await connection.get_message()).encode()):
             pass
         nursery.cancel_scope.cancel()  # without a goodbye, which the sender would not answer
 

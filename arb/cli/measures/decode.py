@@ -17,8 +17,8 @@ from arb.cli.measures.frames import binance_diffs, binance_images, binance_snaps
 from arb.cli.measures.timing import BenchResult, Effort, Measure, against, interleaved, result, timed_each
 from arb.domain.ids import FeedId, InstrumentId
 from arb.venues.binance_frames import DepthDiff, DepthImage, StreamFrame
-from arb.venues.binance_spot.protocol import spot_stream
 from arb.venues.binance_signing import BinanceSigner
+from arb.venues.binance_spot.protocol import spot_stream
 from arb.venues.binance_streams import BinanceStream
 from arb.venues.simulated.listings import listing
 from arb.venues.spec import Credentials, HttpRequest
@@ -80,6 +80,10 @@ def _binance_image(effort: Effort) -> list[BenchResult]:
 
     def books() -> list[float]:
         stream = _fresh_spot()
+        return timed_each(lambda frame: stream.receive(frame, 1), frames)
+
+    def flattened() -> list[float]:
+        stream = _fresh_spot()
 
         def whole(frame: bytes) -> None:
             stream.receive(frame, 1)
@@ -87,8 +91,10 @@ def _binance_image(effort: Effort) -> list[BenchResult]:
 
         return timed_each(whole, frames)
 
-    found = interleaved({TYPED: partial(timed_each, typed, frames), name: books}, effort.of(60, 6))
-    return [against(result(name, "us", found[name]), TYPED, found[TYPED])]
+    found = interleaved(
+        {TYPED: partial(timed_each, typed, frames), name: books, f"{name}/flatten": flattened}, effort.of(60, 6)
+    )
+    return [against(result(each, "us", found[each]), TYPED, found[TYPED]) for each in (name, f"{name}/flatten")]
 
 
 def synced_spot(levels: int, first_id: int) -> BinanceStream:
@@ -153,7 +159,7 @@ def measures() -> list[Measure]:
     for units in (15, 30):
         name = f"decode/upbit/orderbook{units}"
         found.append(Measure((name, f"{name}/flatten"), partial(_upbit, units)))
-    found.append(Measure(("decode/binance_spot/depth20",), _binance_image))
+    found.append(Measure(("decode/binance_spot/depth20", "decode/binance_spot/depth20/flatten"), _binance_image))
     found.append(Measure(("book/binance/depth_update", "book/binance/depth_update/top15"), _binance_diff))
     found.append(Measure(("sign/upbit", "sign/binance"), _signing))
     return found
