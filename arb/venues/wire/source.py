@@ -146,6 +146,8 @@ class Source:
     async def poll(self) -> None:
         """Poll the books that the stream does not bring, for as long as it does not."""
         clock, state, settings = self._parts.clock, self.state, self._parts.settings
+        if not state.instruments:  # a stream without books: nothing stands in for it
+            return
         failures = 0
         while True:
             began_ns = clock.monotonic_ns()
