@@ -10,12 +10,12 @@ Invariant (I1): effects are a function of configuration, starting memory and eve
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
 from arb.domain.costs import FxRates
-from arb.domain.depth import DepthSource
+from arb.domain.depth import Depth, DepthSource
 from arb.domain.effects import Effect
 from arb.domain.events import (
     ArmingSeen,
@@ -57,6 +57,8 @@ from arb.state.positions import PairPosition
 from arb.strategy import load_strategy
 from arb.strategy.api import Look, Strategy, TopQuote
 
+REST: Final = DepthSource.REST
+
 
 @attrs.frozen
 class EngineSnapshot:
@@ -65,19 +67,47 @@ class EngineSnapshot:
     memory: Memory
 
 
+@attrs.define(kw_only=True)
+class Sight:
+    """One pair as the cheap look needs it, found once: nothing here that memory does not hold."""
+
+    item: PairConfig
+    pair: PairId
+    a: InstrumentId
+    b: InstrumentId
+    unit_b: float
+    lane: Lane
+    strategy: Strategy[Any, Any]
+    book_a: MarketBook | None = None
+    book_b: MarketBook | None = None
+    rates: FxRates | None = None
+    """Derived from the FX mark; forgotten with every new one."""
+
+
 def new_memory(config: EngineConfig) -> Memory:
     """Nothing known yet."""
+    market = Market(_freshness(config))
+    return Memory(market=market, fx=FxMarks(config.fx), ledger=Ledger(config.day_offset_ns))
+
+
+def _freshness(config: EngineConfig) -> FreshnessLimits:
     risk = config.risk
-    limits = FreshnessLimits(
+    return FreshnessLimits(
         max_book_age_ms=risk.max_book_age_ms,
         max_quiet_s=risk.max_quiet_s,
         max_conn_silence_ms=risk.max_conn_silence_ms,
         max_feed_lag_ms=risk.max_feed_lag_ms,
         max_skew_ms=risk.max_skew_ms,
     )
-    memory = Memory(market=Market(limits), fx=FxMarks(config.fx), ledger=Ledger(config.day_offset_ns))
+
+
+def _told_anew(config: EngineConfig, memory: Memory) -> Memory:
+    """Memory under this configuration: a restart may bring other limits and further pairs."""
+    memory.market.limits, memory.fx.params = _freshness(config), config.fx
+    memory.ledger.day_offset_ns = config.day_offset_ns
     for item in config.pairs:
-        memory.lanes[item.pair.id] = Lane(own=load_strategy(item.pair.strategy).initial())
+        if item.pair.id not in memory.lanes:
+            memory.lanes[item.pair.id] = Lane(own=load_strategy(item.pair.strategy).initial())
     return memory
 
 
@@ -86,16 +116,23 @@ class Engine:
 
     def __init__(self, config: EngineConfig, memory: Memory | None = None) -> None:
         self._config = config
-        self._memory = memory if memory is not None else new_memory(config)
+        self._memory = _told_anew(config, memory if memory is not None else new_memory(config))
         self._strategies: dict[PairId, Strategy[Any, Any]] = {
             item.pair.id: load_strategy(item.pair.strategy) for item in config.pairs
         }
-        self._concerned: dict[InstrumentId, tuple[PairConfig, ...]] = {}
-        self._rates: dict[PairId, FxRates] = {}
-        """Derived from the FX mark; forgotten with every new one."""
-        for item in config.pairs:
-            for instrument in (item.pair.a, item.pair.b):
-                self._concerned[instrument] = (*self._concerned.get(instrument, ()), item)
+        self._fx_books = frozenset({config.fx.executable, config.fx.second})
+        self._sights = tuple(self._sight_of(item) for item in config.pairs)
+        self._concerned: dict[InstrumentId, tuple[Sight, ...]] = {}
+        for sight in self._sights:
+            for instrument in (sight.a, sight.b):
+                self._concerned[instrument] = (*self._concerned.get(instrument, ()), sight)
+
+    def _sight_of(self, item: PairConfig) -> Sight:
+        pair = item.pair
+        return Sight(
+            item=item, pair=pair.id, a=pair.a, b=pair.b, unit_b=float(pair.multiplier), lane=self._memory.lanes[pair.id],
+            strategy=self._strategies[pair.id],
+        )  # fmt: skip
 
     # --- the step
 
@@ -118,40 +155,47 @@ class Engine:
         if not memory.market.see_depth(event):
             return NO_EFFECTS
         instrument = depth.instrument
-        if depth.source is DepthSource.REST:
+        if depth.source is REST:
             memory.rest_ns[instrument] = depth.received_ns
-        fx = self._config.fx
-        if instrument == fx.executable:
-            memory.fx.see_executable(depth)
-            self._rates.clear()
-        elif instrument == fx.second:
-            memory.fx.see_second(depth)
+        if instrument in self._fx_books:
+            self._see_fx(depth)
         turn: Turn | None = None
-        for item in self._concerned.get(instrument, ()):
-            if self._wants_look(item):
+        for sight in self._concerned.get(instrument, ()):
+            if self._wants_look(sight):
                 turn = turn or Turn(config=self._config, memory=memory)
-                self._look(turn, item)
+                self._look(turn, sight.item)
         return tuple(turn.effects) if turn is not None and turn.effects else NO_EFFECTS
 
-    def _wants_look(self, item: PairConfig) -> bool:
+    def _see_fx(self, depth: Depth) -> None:
+        """The executable book or the one it is compared with; rates that hung on the old mark are forgotten."""
+        if depth.instrument == self._config.fx.executable:
+            self._memory.fx.see_executable(depth)
+            for sight in self._sights:
+                sight.rates = None
+        else:
+            self._memory.fx.see_second(depth)
+
+    def _wants_look(self, sight: Sight) -> bool:
         """The cheap half of a look: a pair that is flat and idle is left alone while best quotes miss the bar."""
-        memory, pair = self._memory, item.pair
-        lane = memory.lanes[pair.id]
+        lane = sight.lane
         if lane.legs:
             return False
-        if pair.id in memory.ledger.positions:
+        memory = self._memory
+        if sight.pair in memory.ledger.positions:
             return True
-        a, b = memory.market.books.get(pair.a), memory.market.books.get(pair.b)
+        books = memory.market.books
+        a, b = sight.book_a or books.get(sight.a), sight.book_b or books.get(sight.b)
+        sight.book_a, sight.book_b = a, b
         if a is None or b is None or not a.is_usable or not b.is_usable or memory.fx.mid <= 0:
             return False
-        return self._strategies[pair.id].missed_by_bps(self._top(item, a, b), lane.own, item.params) <= 0
-
-    def _top(self, item: PairConfig, a: MarketBook, b: MarketBook) -> TopQuote:
-        rates = self._rates.get(item.pair.id)
+        rates = sight.rates
         if rates is None:
-            rates = self._rates[item.pair.id] = rates_of(self._memory, self._config, item.pair.kind)
-        (bid_a, ask_a), (bid_b, ask_b) = (a.depth.bids[0], a.depth.asks[0]), (b.depth.bids[0], b.depth.asks[0])
-        return TopQuote(self._memory.now_ns, bid_a, ask_a, bid_b, ask_b, float(item.pair.multiplier), rates)
+            rates = sight.rates = rates_of(memory, self._config, sight.item.pair.kind)
+        depth_a, depth_b = a.depth, b.depth
+        top = TopQuote(
+            memory.now_ns, depth_a.bids[0], depth_a.asks[0], depth_b.bids[0], depth_b.asks[0], sight.unit_b, rates
+        )
+        return sight.strategy.missed_by_bps(top, lane.own, sight.item.params) <= 0
 
     def _look(self, turn: Turn, item: PairConfig) -> None:
         if turn.memory.level is not Level.CRITICAL:

@@ -38,6 +38,7 @@ NEVER_NS: Final = -(1 << 62)
 """Before everything: the start of every freshness clock."""
 
 _MS: Final = 1_000_000
+_WS: Final = DepthSource.WS
 
 
 @attrs.frozen(kw_only=True)
@@ -112,21 +113,21 @@ class Market:
     def see_depth(self, event: DepthSeen) -> bool:
         """Take a newer image; False: it is older than what is known, and ignored."""
         depth = event.depth
-        known = self.books.get(depth.instrument)
-        if known is not None and depth.received_ns < known.depth.received_ns:
+        known, received_ns = self.books.get(depth.instrument), depth.received_ns
+        if known is not None and received_ns < known.depth.received_ns:
             return False
-        lag_ns = None if depth.venue_ns is None else self.wall_ns(depth.received_ns) - depth.venue_ns
-        bids, asks = depth.bids, depth.asks
-        usable = bool(bids) and bool(asks) and bids[0] < asks[0]
+        venue_ns, bids, asks = depth.venue_ns, depth.bids, depth.asks
+        lag_ns = None if venue_ns is None else self.anchor_wall_ns + received_ns - self.anchor_ns - venue_ns
+        usable = bool(bids and asks) and bids[0] < asks[0]
         mid = (bids[0] + asks[0]) / 2 if usable else 0.0
         if known is None:
             self.books[depth.instrument] = MarketBook(depth=depth, mid=mid, lag_ns=lag_ns, is_usable=usable)
         else:
             known.depth, known.mid, known.lag_ns, known.is_usable = depth, mid, lag_ns, usable
-        if depth.source is DepthSource.WS:
-            feed = self._feed(depth.feed)
-            if depth.received_ns > feed.last_frame_ns:
-                feed.last_frame_ns = depth.received_ns
+        if depth.source is _WS:
+            feed = self.feeds.get(depth.feed) or self._feed(depth.feed)
+            if received_ns > feed.last_frame_ns:
+                feed.last_frame_ns = received_ns
         return True
 
     def see_feed(self, event: FeedSeen) -> None:

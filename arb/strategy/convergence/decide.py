@@ -56,10 +56,11 @@ class Convergence:
         fair_bps = own.fair_level_bps
         if fair_bps is None:
             return _INFINITE
-        fx, bid_b, ask_b = top.fx, top.bid_b / top.unit_b, top.ask_b / top.unit_b
-        away_bps = kernel.divergence_bps((top.bid_a + top.ask_a) / 2, (bid_b + ask_b) / 2, fx.mid) - fair_bps
-        crossing_bps = kernel.opening_bps(bid_b, top.ask_a, fx.sell_b) + kernel.closing_bps(top.bid_a, ask_b, fx.buy_b)
-        return min(own.hurdle_long_bps - away_bps, own.hurdle_short_bps + away_bps) - crossing_bps
+        _, bid_a, ask_a, bid_b, ask_b, unit_b, (_, _, fx_mid, sell_b, buy_b) = top
+        return kernel.missed_bps(
+            bid_a, ask_a, bid_b / unit_b, ask_b / unit_b, fx_mid, sell_b, buy_b, fair_bps,
+            own.hurdle_long_bps, own.hurdle_short_bps,
+        )  # fmt: skip
 
     def decide(
         self, view: PairView, own: ConvergenceMemory, params: ConvergenceParams

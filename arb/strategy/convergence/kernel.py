@@ -80,6 +80,27 @@ def closing_bps(bid_a: float, ask_b: float, fx: float) -> float:
     return (bid_a - cost) / cost * 1e4
 
 
+def missed_bps(
+    bid_a: float,
+    ask_a: float,
+    bid_b: float,
+    ask_b: float,
+    fx_mid: float,
+    sell_b: float,
+    buy_b: float,
+    fair_bps: float,
+    hurdle_long_bps: float,
+    hurdle_short_bps: float,
+) -> float:
+    """How far best quotes are from the nearer of two hurdles: the way to fair and both crossings, in one go."""
+    mid_a = (bid_a + ask_a) / 2
+    away = ((bid_b + ask_b) / 2 * fx_mid - mid_a) / mid_a * 1e4 - fair_bps
+    cost = ask_b * buy_b
+    crossing = (bid_b * sell_b - ask_a) / ask_a * 1e4 + (bid_a - cost) / cost * 1e4
+    long, short = hurdle_long_bps - away, hurdle_short_bps + away
+    return (long if long < short else short) - crossing
+
+
 def expected_bps(side: int, d_bps: float, fair_bps: float, there_and_back_bps: float, cost_bps: float) -> float:
     """What a round trip should bring: the way to fair, both crossings (`open + close`, −2h), all other costs."""
     return side * (d_bps - fair_bps) + there_and_back_bps - cost_bps
