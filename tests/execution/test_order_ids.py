@@ -15,7 +15,9 @@ seqs, numbers = st.integers(1, 2**50), st.integers(0, 1000)
 @given(runs, seqs, numbers)
 def test_an_id_is_legal_everywhere_and_leads_back_to_its_step(run: RunId, seq: int, number: int) -> None:
     made = client_order_id(run_digest(run), seq, number)
-    assert len(made) == LENGTH == 28 and set(made) <= set(ALPHABET) and is_ours(made)
+    assert len(made) == LENGTH == 28
+    assert set(made) <= set(ALPHABET)
+    assert is_ours(made)
     assert origin_of(made) == (run_digest(run), seq, number)
     assert made == client_order_id(run_digest(run), seq, number)
 
@@ -26,4 +28,7 @@ def test_ids_of_one_run_never_repeat(run: RunId, places: list[tuple[int, int]]) 
 
 
 def test_foreign_ids_are_not_ours() -> None:
-    assert not is_ours("web_abcdef") and not is_ours("arb") and not is_ours("x" * 28) and not is_ours("arb" + "1" * 25)
+    assert not is_ours("web_abcdef")
+    assert not is_ours("arb")
+    assert not is_ours("x" * 28)
+    assert not is_ours("arb" + "1" * 25)

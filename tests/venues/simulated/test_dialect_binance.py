@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from arb.venues.simulated.dialect import Answer, Closing
+from arb.venues.simulated.dialect import Closing, HttpAnswer
 from tests.venues.served import Floor, frames
 
 ORDER = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.01&price=100000"
@@ -216,7 +216,7 @@ def test_a_listen_key_opens_the_private_stream_for_an_hour() -> None:
     floor.run(0.2)
     *events, end = session.take()
 
-    assert isinstance(refused, Answer)
+    assert isinstance(refused, HttpAnswer)
     assert heard == ["ORDER_TRADE_UPDATE"]
     assert json.loads(str(events[-1]))["e"] == "listenKeyExpired"
     assert isinstance(end, Closing)

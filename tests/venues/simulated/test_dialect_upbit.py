@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from arb.domain.ids import VenueId
-from arb.venues.simulated.dialect import Answer
+from arb.venues.simulated.dialect import HttpAnswer
 from arb.venues.simulated.models import FaultKind, FaultScript
 from tests.venues.served import Floor, frames
 
@@ -290,7 +290,7 @@ def test_the_private_stream_needs_a_token() -> None:
 
     refused = floor.open("/websocket/v1/private")
 
-    assert isinstance(refused, Answer)
+    assert isinstance(refused, HttpAnswer)
     assert refused.status == 401
     floor.session("/websocket/v1/private", headers=(("Authorization", token(floor)),))
 
