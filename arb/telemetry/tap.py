@@ -7,6 +7,7 @@ Never: waits; keeps a frame in memory.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -32,6 +33,7 @@ class FeedTap:
         self._metrics = metrics
         self._minute: dict[FeedId, tuple[int, int]] = {}
         self._trades: dict[str, Trade] = {}
+        self._observe: dict[FeedId, Callable[[float], None]] = {}
 
     def trade(self, trade: Trade) -> None:
         """Remember the last trade of an instrument, for the display."""
@@ -45,7 +47,13 @@ class FeedTap:
         """Note the latency of a frame that carries the venue's time."""
         if venue_ns is not None:
             wall_ns = received_ns + self._clock.wall_ns() - self._clock.monotonic_ns()
-            self._metrics.feed_latency.labels(venue=venue_of_feed(feed)).observe(max(0.0, (wall_ns - venue_ns) / 1e9))
+            observe = self._observe.get(feed) or self._observer(feed)
+            observe(max(0.0, (wall_ns - venue_ns) / 1e9))
+
+    def _observer(self, feed: FeedId) -> Callable[[float], None]:
+        """Look the venue's label up once: this is on the way of every book that is decided on."""
+        observe = self._observe[feed] = self._metrics.feed_latency.labels(venue=venue_of_feed(feed)).observe
+        return observe
 
     def fault(self, feed: FeedId, raw: bytes, detail: str) -> None:
         """Count the frame; keep it in the form `arb inspect` reads, up to a bound."""
