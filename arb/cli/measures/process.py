@@ -25,7 +25,7 @@ import psutil
 
 import arb
 from arb.cli.measures.timing import BenchResult, Effort, Measure, against, interleaved, now_ns, result
-from arb.domain.errors import VenueUnavailable
+from arb.domain.errors import InvariantBroken, VenueUnavailable
 
 POLL_S: Final = 0.005
 READY_WITHIN_S: Final = 30.0
@@ -114,8 +114,11 @@ def _one_life(config: Path, directory: Path) -> tuple[float, float, float]:
         rss_mb = psutil.Process(process.pid).memory_info().rss / 2**20
         asked_ns = now_ns()
         process.send_signal(signal.SIGTERM)
-        process.wait(READY_WITHIN_S)
-        return ready_ms, rss_mb, (now_ns() - asked_ns) / 1e6
+        code = process.wait(READY_WITHIN_S)
+        gone_ms = (now_ns() - asked_ns) / 1e6
+        if code:
+            raise InvariantBroken(f"{' '.join(line)} ended with exit code {code} after SIGTERM; it is not measured")
+        return ready_ms, rss_mb, gone_ms
     finally:
         if process.poll() is None:
             process.kill()
