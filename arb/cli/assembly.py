@@ -20,6 +20,7 @@ from arb.cli.schema import DataSource, Settings
 from arb.cli.sight import ObservedInbox, Sight
 from arb.cli.surroundings import Surroundings
 from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
+from arb.domain.effects import Cell, Record, Table
 from arb.domain.events import StorageSeen
 from arb.domain.ids import VenueId
 from arb.engine import Engine
@@ -73,6 +74,7 @@ class Assembly:
     csv: CsvStore = attrs.field(init=False)
     dispatch: Dispatch = attrs.field(init=False)
     sink: ObservedInbox = attrs.field(init=False)
+    _errors: int = attrs.field(init=False, default=0)
 
     @property
     def sight(self) -> Sight:
@@ -80,6 +82,7 @@ class Assembly:
         return self.watching.sight
 
     def __attrs_post_init__(self) -> None:
+        self.sight.on_error = self._note_error
         self.sink = ObservedInbox(self.inbox, self.sight)
         self.engine = Engine(engine_config(self.settings, self.around.clock.wall_ns()))
         self.drain = Drain(self.engine)
@@ -229,6 +232,19 @@ class Assembly:
         return run
 
     # --- the store's trouble ------------------------------------------------------------------------------------------
+
+    def _note_error(self, component: str, class_name: str, message: str, context: str) -> None:
+        """A row of the table of errors: the shell's own, so it stands at the step that was last closed."""
+        self._errors += 1
+        row: tuple[tuple[str, Cell], ...] = (
+            ("component", component),
+            ("class_name", class_name),
+            ("message", message),
+            ("context", context),
+            ("time_ns", self.around.clock.wall_ns()),
+        )
+        name = f"error-{self.around.run_id}-{self._errors}"
+        self.store.put(Record(table=Table.ERRORS, id=name, rev=0, pair=None, row=row), self.journal.seq)
 
     def _store_failed(self, detail: str) -> None:
         self.sight.store_failed(detail)

@@ -30,7 +30,7 @@ from arb.supervision.root import Named, NamedFoundation
 from arb.supervision.stopping import Stop
 from arb.supervision.sys_monitor import ProcessSample, monitor
 from arb.supervision.watchdog import Watchdog, watch
-from arb.telemetry.http import make_app, serve_http
+from arb.telemetry.http import listen, make_app, serve_http
 from arb.venues import load_venue
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpTarget, open_http
@@ -71,12 +71,15 @@ def trading_tasks(
 
 
 async def _serve_http(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
-    """`/health` and `/metrics`; a port lost later is taken again."""
+    """`/health` and `/metrics`; a port lost later is taken again, and given up once its budget is spent."""
     monitoring = parts.settings.monitoring
     app = make_app(parts.sight.board, parts.watching.metrics, monitoring.metrics_format.value)
-    await serve_http(
-        app, host=monitoring.host, port=monitoring.metrics_port, on_bound=parts.sight.bound, task_status=task_status
-    )
+    listener = listen(monitoring.host, monitoring.metrics_port)
+    port = listener.getsockname()[1]
+    parts.sight.bound(f"http://{monitoring.host}:{port}")
+    waiting = [listener]
+    task_status.started()
+    await parts.restarting("http")(lambda: serve_http(app, waiting.pop() if waiting else listen(monitoring.host, port)))
 
 
 async def _serve_mock(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:

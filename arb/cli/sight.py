@@ -49,6 +49,8 @@ class Sight:
         self.venue_errors = {venue: MinuteCount(clock) for venue in venues}
         self.sample: ProcessSample | None = None
         self.level = Level.OK
+        self.on_error: Callable[[str, str, str, str], None] | None = None
+        """Takes component, class, message and context of every error, for the table of errors."""
         self.board = board
         self._console = console
         self._metrics = metrics
@@ -90,22 +92,22 @@ class Sight:
                 self._connected(venue, event.feed, event.source == "ws")
                 state = ComponentState.OK if event.source == "ws" else ComponentState.WARN
                 self.board.component(venue.upper(), state, f"{event.feed} over {event.source}")
-                sources.info("feed_up", extra={"feed": event.feed, "over": event.source})
             case FeedDown():
                 self.ages.down[event.feed] = event.is_final
                 venue = venue_of_feed(event.feed)
                 self._connected(venue, event.feed, False)
                 state = ComponentState.ERROR if event.is_final else ComponentState.WARN
                 self.board.component(venue.upper(), state, f"{event.feed}: {event.reason}")
-                sources.warning(
-                    "feed_down", extra={"feed": event.feed, "reason": event.reason, "final": event.is_final}
-                )
             case FeedSeen():
                 self.ages.heard(VenueId(venue_of_feed(event.feed)), event.last_frame_ns)
 
     def book(self, instrument: InstrumentId) -> None:
         """A newer book of this instrument waits for the core."""
         self.ages.heard(venue_of(instrument), self._clock.monotonic_ns())
+
+    def _error(self, component: str, error: BaseException, context: str) -> None:
+        if self.on_error is not None:
+            self.on_error(component, type(error).__name__, str(error), context)
 
     def _connected(self, venue: str, feed: FeedId, is_ws: bool) -> None:
         down = self._ws_down.setdefault(venue, set())
@@ -122,6 +124,7 @@ class Sight:
         self._metrics.reconnected(venue)
         if venue in self.venue_errors and restart.failures == 1:
             self.venue_errors[venue].add()
+        self._error(restart.name, restart.error, f"failure {restart.failures} in a row")
         sources.warning(
             "restart",
             extra={
@@ -172,6 +175,7 @@ class Sight:
 
     def given_up(self, task: str, error: Exception) -> None:
         """A task's restart budget is spent."""
+        self._error(task, error, "restart budget spent")
         sources.error("given_up", extra={"task": task, "error": str(error), "last": str(error.__cause__)})
 
     def store_failed(self, detail: str) -> None:
@@ -221,6 +225,7 @@ class Sight:
 
     def failed(self, task: str, error: BaseException) -> None:
         """A task failed for good."""
+        self._error(task, error, "failed for good")
         root.error("task_failed", exc_info=error, extra={"task": task, "error": f"{type(error).__name__}: {error}"})
 
     def stopping(self, reason: Reason) -> None:

@@ -59,14 +59,13 @@ def settle_not_found(turn: Turn) -> None:
 def order_updated(turn: Turn, event: OrderUpdated) -> None:
     """Fold what is known of an order, write its revision, advance what it belongs to."""
     memory = turn.memory
-    known = memory.orders.lines.get(event.update.client_order_id)
-    was = known.state if known is not None else None
     line = memory.orders.update(event.update, memory.now_ns)
     if line is None:
         return
     legs = memory.legs.get(line.owner)
     rows.order_row(turn, line, legs.position if legs is not None else line.owner)
-    if line.state is not was and (line.is_final or line.state is OrderState.UNKNOWN):
+    if line.state is not line.told and (line.is_final or line.state is OrderState.UNKNOWN):
+        memory.orders.told(line)
         trip_ns = memory.now_ns - line.submitted_ns
         values: dict[str, Cell] = {"venue": line.request.venue, "outcome": line.state.value, "roundtrip_ns": trip_ns}
         turn.publish("order", values)

@@ -55,6 +55,8 @@ class OrderLine:
     is_qty_known: bool = True
     """False: the venue said the order ended without saying how much of it traded."""
     is_cancel_sent: bool = False
+    told: OrderState | None = None
+    """The last end (or unknown fate) that observers were told of."""
     not_found_count: int = 0
     not_found_since_ns: int = 0
     queries: int = 0

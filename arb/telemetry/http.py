@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Awaitable, Callable
-from functools import partial
 
 import hypercorn.trio
 import msgspec
-import trio
 from hypercorn.config import Config
 from prometheus_client.exposition import choose_encoder
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from arb.domain.errors import ConfigError
+from arb.domain.errors import ConfigError, TransientError
 from arb.telemetry.health import HealthBoard
 from arb.telemetry.metrics import Metrics
+
+
+class MonitoringLost(TransientError):
+    """The monitoring socket failed while serving: bind it again."""
 
 
 def make_app(board: HealthBoard, metrics: Metrics, default_format: str) -> QuartTrio:
@@ -55,30 +56,29 @@ def _json(body: object, status: int) -> Response:
     return Response(msgspec.json.encode(body), status=status, content_type="application/json")
 
 
-async def serve_http(
-    app: QuartTrio, *, host: str, port: int, on_bound: Callable[[str], None], task_status: trio.TaskStatus[None]
-) -> None:
-    """Serve until cancelled; `started` once the socket listens.
+async def serve_http(app: QuartTrio, listener: socket.socket) -> None:
+    """Serve on a bound socket until cancelled; the socket is closed with it.
 
     Raises:
-        ConfigError: the port is taken or the address is not ours.
+        MonitoringLost: the socket failed; the trading goes on without.
     """
-    listener = _listen(host, port)
-    url = f"http://{host}:{listener.getsockname()[1]}"
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.errorlog = logging.getLogger("arb.http")
     config.accesslog = None
     config.graceful_timeout = 0.2
-    serve: Callable[..., Awaitable[None]] = partial(hypercorn.trio.serve, app, config)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(serve)
-        on_bound(url)
-        task_status.started()
+    try:
+        await hypercorn.trio.serve(app, config)
+    except* OSError as failure:
+        raise MonitoringLost(str(failure.exceptions[0])) from failure
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind ourselves: hypercorn forgets to close its socket when the port is taken."""
+def listen(host: str, port: int) -> socket.socket:
+    """Bind ourselves: hypercorn forgets to close its socket when the port is taken.
+
+    Raises:
+        ConfigError: the port is taken or the address is not ours.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

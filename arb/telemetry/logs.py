@@ -21,8 +21,8 @@ from typing import Final
 
 import msgspec
 
-COMPONENTS: Final = ("live_loop", "health", "safety", "watchdog", "sys_monitor")
-"""Loggers `arb.<component>` with a file of their own."""
+COMPONENTS: Final = ("health", "safety", "watchdog", "sys_monitor")
+"""Loggers `arb.<component>` with a file of their own; everything else of `arb` is told in `live_loop.log`."""
 QUEUE_LINES: Final = 20_000
 KEPT_DAYS: Final = 7
 FAULTS_BYTES: Final = 4 * 1024 * 1024
@@ -139,6 +139,14 @@ class _Component(logging.Filter):
         return record.name == self.name or record.name.startswith(f"{self.name}.")
 
 
+class _Rest(logging.Filter):
+    """Passes what has no file of its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line belongs to the story of the run."""
+        return record.name.split(".")[1:2] not in ([name] for name in (*COMPONENTS, "faults"))
+
+
 class _NotFrames(logging.Filter):
     """Keeps raw frames out of everything but their own file."""
 
@@ -170,6 +178,8 @@ def open_logs(
     handlers: list[logging.Handler] = [
         _file(directory / f"{name}.log", logging.DEBUG, f"arb.{name}") for name in COMPONENTS
     ]
+    handlers.append(_file(directory / "live_loop.log", logging.DEBUG, "arb"))
+    handlers[-1].addFilter(_Rest())
     handlers.append(_file(directory / "errors.log", logging.WARNING, "arb"))
     if console_level is not None:
         console = logging.StreamHandler(_Screen())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ import trio
 from arb.domain.errors import ConfigError
 from arb.domain.events import Level
 from arb.telemetry.health import ComponentState, HealthBoard, RunFacts
-from arb.telemetry.http import make_app, serve_http
+from arb.telemetry.http import listen, make_app, serve_http
 from arb.telemetry.metrics import Metrics
 from tests.telemetry.test_metrics import HandClock, Turns, published
 
@@ -32,11 +31,11 @@ def metrics() -> Metrics:
 
 @asynccontextmanager
 async def serving(health: HealthBoard) -> AsyncIterator[httpx.AsyncClient]:
-    bound: list[str] = []
+    listener = listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     async with trio.open_nursery() as nursery:
-        app = make_app(health, metrics(), "prometheus")
-        await nursery.start(partial(serve_http, app, host="127.0.0.1", port=0, on_bound=bound.append))
-        async with httpx.AsyncClient(base_url=bound[0]) as client:
+        nursery.start_soon(serve_http, make_app(health, metrics(), "prometheus"), listener)
+        async with httpx.AsyncClient(base_url=url) as client:
             yield client
         nursery.cancel_scope.cancel()
 
@@ -83,20 +82,10 @@ async def test_metrics_come_as_text_and_as_json() -> None:
     assert body.json()["arbitrage_total_pnl_krw"] == 1.0
 
 
-async def test_a_port_in_use_is_a_sentence() -> None:
+def test_a_port_in_use_is_a_sentence() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused = pytest.RaisesExc(ConfigError, match=f"metrics_port.*{port}")
-        with pytest.RaisesGroup(refused, flatten_subgroups=True):
-            async with trio.open_nursery() as nursery:  # noqa: ASYNC112  `start` needs a nursery
-                await nursery.start(
-                    partial(
-                        serve_http,
-                        make_app(board(), metrics(), "json"),
-                        host="127.0.0.1",
-                        port=port,
-                        on_bound=lambda _: None,
-                    )
-                )
+        with pytest.raises(ConfigError, match=f"metrics_port.*{port}"):
+            listen("127.0.0.1", port)
