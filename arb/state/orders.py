@@ -163,6 +163,10 @@ class Orders:
     by_venue_id: dict[str, ClientOrderId] = attrs.field(factory=dict)
     """`instrument|venue order id`: for fills that do not repeat our name."""
 
+    def told(self, line: OrderLine) -> None:
+        """Observers were told how it stands."""
+        self.lines[line.request.client_order_id] = attrs.evolve(line, told=line.state)
+
     def add(self, request: OrderRequest, owner: str, now_ns: int) -> None:
         """Remember an order that is about to leave."""
         if request.client_order_id in self.lines:
