@@ -147,7 +147,8 @@ def _scale(config: Path, effort: Effort) -> list[BenchResult]:
                 world.round(START_NS + number * _STEP_NS + turn)
             samples[count].append((cpu_ns() - began_ns) / 1e3 / (rounds * count))
     found = [
-        result(f"scale/instruments/{count}", "us CPU/message", samples[count], memory_kb=held[count]) for count in COUNTS
+        result(f"scale/instruments/{count}", "us CPU/message", samples[count], memory_kb=held[count])
+        for count in COUNTS
     ]
     further = (held[100] - held[10]) / 90
     return [*found, result("scale/instruments/memory", "KiB/instrument", [further])]
