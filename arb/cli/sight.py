@@ -121,9 +121,10 @@ class Sight:
         """A task failed and will run again. An outage is one error of its venue, however often we knock: knocking has a
         budget of its own."""
         venue = VenueId(venue_of_feed(FeedId(restart.name)))
-        self._metrics.reconnected(venue)
-        if venue in self.venue_errors and restart.failures == 1:
-            self.venue_errors[venue].add()
+        if venue in self.venue_errors:
+            self._metrics.reconnected(venue)
+            if restart.failures == 1:
+                self.venue_errors[venue].add()
         self._error(restart.name, restart.error, f"failure {restart.failures} in a row")
         sources.warning(
             "restart",
