@@ -33,6 +33,7 @@ from arb.domain.pair import Direction, Pair, PairKind
 from arb.engine import Engine, EngineConfig, PairConfig
 from arb.execution.params import ExecutionParams, LegOrder
 from arb.risk.limits import RiskLimits
+from arb.risk.trading_state import TradingState
 from tests.strategies import convergence_params
 
 D = Decimal
@@ -154,13 +155,18 @@ class Exchange:
     truth: dict[str, OrderUpdate] = attrs.field(factory=dict)
     account_delay_ms: int = 0
     """How late balances and positions arrive after an execution."""
+    observer: Callable[[Exchange, tuple[Effect, ...], TradingState], None] | None = None
+    """Called after every step with its effects and the trading state before it."""
     readings: list[QueryAccount] = attrs.field(factory=list)
 
     def put(self, event: Event) -> tuple[Effect, ...]:
         """One step; what it asks for is performed."""
         self.events.append(event)
+        before = self.engine.memory.causes.state
         found = self.engine.step(event)
         self.effects.append(found)
+        if self.observer is not None:
+            self.observer(self, found, before)
         for effect in found:
             self._perform(effect)
         return found
@@ -190,11 +196,20 @@ class Exchange:
             )
         )  # fmt: skip
 
-    def books(self, mid_a: float, mid_b: float = 103_000.0, fx: float = 1450.5, size: float = 1.0) -> None:
-        """New images of all three, at the same moment."""
+    def books(
+        self,
+        mid_a: float,
+        mid_b: float = 103_000.0,
+        fx: float = 1450.5,
+        size: float = 1.0,
+        only: frozenset[InstrumentId] = frozenset({A, B, FX}),
+    ) -> None:
+        """New images of all three (or `only` some), at the same moment."""
         for name, bid, ask in (
             (FX, fx - 0.5, fx + 0.5), (A, mid_a - 1000, mid_a + 1000), (B, mid_b - 0.1, mid_b + 0.1),
         ):  # fmt: skip
+            if name not in only:
+                continue
             deep = 1e6 if name == FX else size
             depth = Depth(
                 instrument=name, feed=FeedId(f"{venue_of(name)}/public/0"), bids=(bid, deep), asks=(ask, deep),

@@ -14,8 +14,8 @@ from arb.domain.instrument import Caution, InstrumentStatus
 from arb.domain.order import OrderState, OrderUpdate, Purpose
 from arb.engine import Engine
 from arb.risk.trading_state import Cause, TradingState
-from tests.engine.exchange import SECOND, WALL_NS, A, Exchange, cheap, contract, execution, fresh, limits
-from tests.engine.test_incidents import FULL, NONE, SILENT, entered, scripted
+from tests.engine.exchange import FULL, SECOND, WALL_NS, A, Exchange, cheap, contract, execution, fresh, limits
+from tests.engine.test_incidents import NONE, SILENT, entered, scripted
 
 D = Decimal
 
