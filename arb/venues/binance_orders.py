@@ -1,4 +1,4 @@
-"""Requests of Binance order entry, the same for spot and futures but for paths and order forms.
+"""Binance order entry and its reports, the same for spot and futures but for paths and order forms.
 
 Owns: the words of states and sides, the budgets that orders count against, and orders by name.
 Never: knows which order forms a market has.
@@ -7,15 +7,17 @@ Never: knows which order forms a market has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from decimal import Decimal
+from typing import Final, Protocol
 
 import attrs
 
 from arb.domain.effects import Cancel, Query
 from arb.domain.errors import InvariantBroken
-from arb.domain.ids import ClientOrderId, InstrumentId, symbol_of
+from arb.domain.fees import Fee
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, symbol_of
 from arb.domain.instrument import Instrument
-from arb.domain.order import OrderRequest, OrderState, OrderUpdate, Side, TimeInForce
+from arb.domain.order import Fill, Liquidity, OrderRequest, OrderState, OrderUpdate, Side, TimeInForce
 from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.spec import HttpRequest, Stamp
 
@@ -91,6 +93,55 @@ class BinanceOrderRequests:
             return None
         named = f"symbol={encoded(symbol_of(query.instrument))}&orderId={update.venue_order_id}"
         return self._signer.signed("GET", self._paths.trades, named, stamp, bucket=WEIGHT_BUCKET, weight=5)
+
+
+class ExecutionReport(Protocol):
+    """An order's report on a private stream; both markets name these alike."""
+
+    @property
+    def side(self) -> str:
+        """One of `SIDES`."""
+
+    @property
+    def last_qty(self) -> Decimal:
+        """Of this execution."""
+
+    @property
+    def last_price(self) -> Decimal:
+        """Of this execution."""
+
+    @property
+    def fee(self) -> Decimal | None:
+        """None until there is one."""
+
+    @property
+    def fee_asset(self) -> str | None:
+        """May be a third asset."""
+
+    @property
+    def trade_id(self) -> int:
+        """Unique by symbol."""
+
+    @property
+    def is_maker(self) -> bool | None:
+        """None: not told."""
+
+
+def stream_fill(report: ExecutionReport, update: OrderUpdate) -> Fill:
+    """The execution that a private stream reports together with its order's state."""
+    return Fill(
+        instrument=update.instrument,
+        trade_id=TradeId(str(report.trade_id)),
+        client_order_id=update.client_order_id,
+        venue_order_id=update.venue_order_id,
+        side=SIDES[report.side],
+        qty=report.last_qty,
+        price=report.last_price,
+        fee=None if report.fee is None or report.fee_asset is None else Fee(report.fee, AssetId(report.fee_asset)),
+        liquidity=None if report.is_maker is None else Liquidity.MAKER if report.is_maker else Liquidity.TAKER,
+        received_ns=update.received_ns,
+        venue_ns=update.venue_ns,
+    )
 
 
 def no_such_form(venue: str, request: OrderRequest) -> InvariantBroken:

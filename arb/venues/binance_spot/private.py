@@ -18,11 +18,10 @@ from typing import Final
 import msgspec
 
 from arb.domain.errors import ProtocolError
-from arb.domain.fees import Fee
-from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id
-from arb.domain.order import Balance, Fill, Liquidity, OrderUpdate
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, VenueOrderId, instrument_id
+from arb.domain.order import Balance, OrderUpdate
 from arb.venues.answers import decoded, ns_of, shown
-from arb.venues.binance_orders import SIDES, STATES
+from arb.venues.binance_orders import SIDES, STATES, stream_fill
 from arb.venues.binance_spot.errors import BinanceErrorBody
 from arb.venues.exact import check_amounts
 from arb.venues.spec import AccountInbound, Alive, BalancesSeen, Fault, Reconnect, Reread
@@ -144,7 +143,7 @@ def _report_facts(report: SpotReport, instruments: Set[InstrumentId], received_n
         venue_ns=ns_of(report.time),
     )
     is_fill = report.execution != "TRADE_PREVENTION" and report.last_qty > 0 and report.trade_id > 0
-    return (_fill(report, update), update) if is_fill else (update,)
+    return (stream_fill(report, update), update) if is_fill else (update,)
 
 
 def _known_name(report: SpotReport) -> ClientOrderId:
@@ -163,19 +162,3 @@ def _reason(report: SpotReport) -> str:
     if report.reject_reason not in (None, "", "NONE"):
         return f"rejected: {report.reject_reason}"
     return (report.expiry_reason or "").lower()
-
-
-def _fill(report: SpotReport, update: OrderUpdate) -> Fill:
-    return Fill(
-        instrument=update.instrument,
-        trade_id=TradeId(str(report.trade_id)),
-        client_order_id=update.client_order_id,
-        venue_order_id=update.venue_order_id,
-        side=SIDES[report.side],
-        qty=report.last_qty,
-        price=report.last_price,
-        fee=None if report.fee is None or report.fee_asset is None else Fee(report.fee, AssetId(report.fee_asset)),
-        liquidity=None if report.is_maker is None else Liquidity.MAKER if report.is_maker else Liquidity.TAKER,
-        received_ns=update.received_ns,
-        venue_ns=update.venue_ns,
-    )

@@ -19,11 +19,10 @@ from typing import Final
 import msgspec
 
 from arb.domain.errors import ProtocolError
-from arb.domain.fees import Fee
-from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id
-from arb.domain.order import Balance, Fill, Liquidity, OrderUpdate, Position
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, VenueOrderId, instrument_id
+from arb.domain.order import Balance, OrderUpdate, Position
 from arb.venues.answers import decoded, ns_of, shown
-from arb.venues.binance_orders import SIDES, STATES
+from arb.venues.binance_orders import SIDES, STATES, stream_fill
 from arb.venues.binance_spot.errors import BinanceErrorBody
 from arb.venues.exact import check_amounts
 from arb.venues.spec import AccountInbound, Alive, BalancesSeen, Fault, Reconnect, Reread
@@ -170,27 +169,11 @@ def _report_facts(report: UsdmReport, instruments: Set[InstrumentId], received_n
         venue_ns=ns_of(report.time),
     )
     is_fill = report.execution in _FILLING and report.last_qty > 0 and report.trade_id > 0
-    return (_fill(report, update), update) if is_fill else (update,)
+    return (stream_fill(report, update), update) if is_fill else (update,)
 
 
 def _reason(report: UsdmReport) -> str:
     return "" if report.expiry_reason in (None, "", "0", 0) else f"expired: {report.expiry_reason}"
-
-
-def _fill(report: UsdmReport, update: OrderUpdate) -> Fill:
-    return Fill(
-        instrument=update.instrument,
-        trade_id=TradeId(str(report.trade_id)),
-        client_order_id=update.client_order_id,
-        venue_order_id=update.venue_order_id,
-        side=SIDES[report.side],
-        qty=report.last_qty,
-        price=report.last_price,
-        fee=None if report.fee is None or report.fee_asset is None else Fee(report.fee, AssetId(report.fee_asset)),
-        liquidity=None if report.is_maker is None else Liquidity.MAKER if report.is_maker else Liquidity.TAKER,
-        received_ns=update.received_ns,
-        venue_ns=update.venue_ns,
-    )
 
 
 def _change_facts(change: UsdmChange, instruments: Set[InstrumentId]) -> tuple[AccountInbound, ...]:
