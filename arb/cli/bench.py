@@ -28,6 +28,8 @@ from arb.cli.measures import decode, engine, feed, orders, process
 from arb.cli.measures.timing import BenchResult, Effort, Measure
 from arb.domain.errors import ConfigError
 
+ROW_WIDTH: Final = 130
+"""Rows are not cut where the terminal is narrower."""
 LIBRARIES: Final = ("trio", "msgspec", "attrs", "httpx", "h11", "wsproto")
 
 
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         document = {"machine": machine(), "results": [found.as_row() for found in results]}
         sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
     else:
-        Console().print(_grid(results), soft_wrap=True)
+        Console().print(_grid(results), crop=False, width=ROW_WIDTH)
     return 0
 
 
@@ -120,8 +122,9 @@ def _cpu_model() -> str:
 
 def _grid(results: Iterable[BenchResult]) -> Grid:
     grid = Grid("name", "median", "p99", "unit", "n", "ratio", "of", box=None)
-    for name in ("median", "p99", "n", "ratio"):
-        next(column for column in grid.columns if column.header == name).justify = "right"
+    for column in grid.columns:
+        column.no_wrap = True
+        column.justify = "right" if column.header in ("median", "p99", "n", "ratio") else "left"
     for found in results:
         ratio = f"{found.ratio:.2f}" if found.reference else ""
         grid.add_row(
