@@ -68,7 +68,7 @@ class EngineSnapshot:
 
 
 @attrs.define(kw_only=True)
-class Sight:
+class PairSight:
     """One pair as the cheap look needs it, found once: nothing here that memory does not hold."""
 
     item: PairConfig
@@ -122,15 +122,16 @@ class Engine:
         }
         self._fx_books = frozenset({config.fx.executable, config.fx.second})
         self._sights = tuple(self._sight_of(item) for item in config.pairs)
-        self._concerned: dict[InstrumentId, tuple[Sight, ...]] = {}
+        self._concerned: dict[InstrumentId, tuple[PairSight, ...]] = {}
         for sight in self._sights:
             for instrument in (sight.a, sight.b):
                 self._concerned[instrument] = (*self._concerned.get(instrument, ()), sight)
 
-    def _sight_of(self, item: PairConfig) -> Sight:
+    def _sight_of(self, item: PairConfig) -> PairSight:
         pair = item.pair
-        return Sight(
-            item=item, pair=pair.id, a=pair.a, b=pair.b, unit_b=float(pair.multiplier), lane=self._memory.lanes[pair.id],
+        return PairSight(
+            item=item, pair=pair.id, a=pair.a, b=pair.b, unit_b=float(pair.multiplier),
+            lane=self._memory.lanes[pair.id],
             strategy=self._strategies[pair.id],
         )  # fmt: skip
 
@@ -175,7 +176,7 @@ class Engine:
         else:
             self._memory.fx.see_second(depth)
 
-    def _wants_look(self, sight: Sight) -> bool:
+    def _wants_look(self, sight: PairSight) -> bool:
         """The cheap half of a look: a pair that is flat and idle is left alone while best quotes miss the bar."""
         lane = sight.lane
         if lane.legs:

@@ -268,7 +268,7 @@ def _told_ns(turn: Turn, pair: Pair, leg: str, *, is_whole: bool) -> int:
 
 
 def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[str, Decimal], ...]:
-    """Per leg, venue's quantity minus ours where it is off by a lot or more, contract units; spot: only what is missing.
+    """Per leg, venue's quantity minus ours where off by a lot or more, contract units; spot: only what is missing.
 
     A word that is no newer than the pair's last execution says nothing.
     """
@@ -302,7 +302,8 @@ def _adjust(turn: Turn, pair: Pair, leg: str, off: Decimal) -> None:
     price = decimal_of(mid_of(memory, instrument.id))
     fill = Fill(
         instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None,
-        venue_order_id=None, side=side, qty=abs(off), price=price, fee=None, liquidity=None, received_ns=memory.now_ns, venue_ns=None,
+        venue_order_id=None, side=side, qty=abs(off), price=price, fee=None, liquidity=None, received_ns=memory.now_ns,
+        venue_ns=None,
     )  # fmt: skip
     tag = FillTag(
         pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=price,

@@ -57,10 +57,12 @@ def fill_row(turn: Turn, fill: Fill, line: OrderLine, fee: Fee, position: str) -
         "trade_id": fill.trade_id, "kind": instrument.kind.value, "symbol": instrument.symbol, "side": fill.side.value,
         "qty": fill.qty, "price": fill.price, "quote_currency": instrument.quote, "fee": fee.amount,
         "fee_currency": fee.asset, "fee_krw": fee.amount * rate if rate is not None else None,
-        "fx_bid": mark.bid if mark is not None else None, "fx_ask": mark.ask if mark is not None else None, "fx_mid": mid,
+        "fx_bid": mark.bid if mark is not None else None, "fx_ask": mark.ask if mark is not None else None,
+        "fx_mid": mid,
         "fx_time_ns": memory.market.wall_ns(fx.received_ns) if not fx.is_static and mark is not None else None,
         "bank_rate": fx.bank_rate, "liquidity": fill.liquidity.value if fill.liquidity is not None else None,
-        "client_order_id": line.request.client_order_id, "venue_time_ns": fill.venue_ns, "received_time_ns": received_ns,
+        "client_order_id": line.request.client_order_id, "venue_time_ns": fill.venue_ns,
+        "received_time_ns": received_ns,
         "time_kst": received_ns + 9 * 3_600_000_000_000,
     }  # fmt: skip
     turn.record(Table.FILLS, f"{fill.instrument}|{fill.trade_id}", 0, line.request.pair, row)
@@ -104,19 +106,22 @@ def position_row(turn: Turn, pair: Pair, position: PairPosition, closed: ClosedP
         _edge(exit_b, exit_a, fx_close, is_buy_a=False) if is_long else _edge(exit_a, exit_b, fx_close, is_buy_a=True)
     )
     total = closed.krw.total if closed is not None else None
+    left_krw = sum((r.cost for r in closed.residuals if r.leg == "a"), Decimal(0)) if closed is not None else None
     row: dict[str, Cell] = {
         "symbol": symbol_of(pair.a), "direction": position.direction.value,
         "qty_a": position.a.bought_qty if is_long else position.a.sold_qty,
         "qty_b": position.b.sold_qty if is_long else position.b.bought_qty,
         "entry_price_a": entry_a, "entry_currency_a": "KRW", "entry_price_b": entry_b, "entry_currency_b": "USDT",
-        "exit_price_a": exit_a or None, "exit_currency_a": "KRW", "exit_price_b": exit_b or None, "exit_currency_b": "USDT",
+        "exit_price_a": exit_a or None, "exit_currency_a": "KRW", "exit_price_b": exit_b or None,
+        "exit_currency_b": "USDT",
         "entry_spread_bps": entry_edge, "exit_spread_bps": exit_edge, "fx_open": fx_open, "fx_close": fx_close,
         "d_bps": position.d_bps, "fair_bps": position.fair_bps, "expected_bps": position.expected_bps,
         **_result(closed.krw if closed is not None else None),
-        "residual_krw": sum((r.cost for r in closed.residuals if r.leg == "a"), Decimal(0)) if closed is not None else None,
+        "residual_krw": left_krw,
         "pnl_krw": total, "pnl_usdt": closed.usdt.total if closed is not None else None,
         "pnl_pct": float(total / position.entry_a_krw) * 100 if total is not None and position.entry_a_krw else None,
-        "exit_reason": closed.reason if closed is not None else None, "status": "closed" if closed is not None else "open",
+        "exit_reason": closed.reason if closed is not None else None,
+        "status": "closed" if closed is not None else "open",
         "opened_ns": position.opened_wall_ns, "closed_ns": closed.closed_wall_ns if closed is not None else None,
     }  # fmt: skip
     turn.record(Table.POSITIONS, position.id, lane.position_revision, pair.id, row)
@@ -128,7 +133,8 @@ def trade_row(turn: Turn, pair: Pair, legs: LegPair, position: PairPosition, clo
     entry_a, exit_a, entry_b, exit_b = _prices(position)
     row: dict[str, Cell] = {
         "position": position.id, "symbol": symbol_of(pair.a), "direction": position.direction.value, "qty": legs.qty,
-        "kind": kind, "price_a": entry_a if kind == "OPEN" else exit_a, "price_b": entry_b if kind == "OPEN" else exit_b,
+        "kind": kind, "price_a": entry_a if kind == "OPEN" else exit_a,
+        "price_b": entry_b if kind == "OPEN" else exit_b,
         "pnl_krw": closed.krw.total if closed is not None else None,
         "pnl_usdt": closed.usdt.total if closed is not None else None,
         **_result(closed.krw if closed is not None else None),

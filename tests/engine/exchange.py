@@ -49,7 +49,8 @@ ZERO = D(0)
 RISK: dict[str, Any] = {
     "max_book_age_ms": 1500, "max_quiet_s": 10, "max_conn_silence_ms": 1500, "max_feed_lag_ms": 700, "max_skew_ms": 400,
     "max_plausible_bps": 250, "plausible_confirm_s": 20, "dislocation_size_fraction": 0.25,
-    "max_position_krw": D(2_000_000), "max_pair_krw": D(4_000_000), "max_total_krw": D(8_000_000), "exit_price_shock": 0.3,
+    "max_position_krw": D(2_000_000), "max_pair_krw": D(4_000_000), "max_total_krw": D(8_000_000),
+    "exit_price_shock": 0.3,
     "min_position_krw": D(200_000), "max_tick_bps": 5, "max_net_delta_krw": D(50_000), "residual_max_krw": D(50_000),
     "max_fx_exposure_usdt": D(6000), "leverage": 2, "min_liq_distance_entry": 0.4, "liq_distance_reduce": 0.25,
     "liq_distance_close": 0.15, "liq_distance_emergency": 0.08, "transfer_eta_h": 36, "max_open_positions": 4,
@@ -93,8 +94,10 @@ def config(leg_order: LegOrder = LegOrder.UNCERTAIN_FIRST, **params: Any) -> Eng
     )  # fmt: skip
     flat = FeeSchedule(maker_rate=D("0.0005"), taker_rate=D("0.0005"))
     return EngineConfig(
-        pairs=(PairConfig(btc, convergence_params(**own)),), fx=fx, execution=execution(leg_order=leg_order), risk=limits(),
-        fees={VenueId("upbit"): flat, VenueId("binance_usdm"): flat}, day_offset_ns=9 * 3600 * SECOND, spreads_every_s=1.0,
+        pairs=(PairConfig(btc, convergence_params(**own)),), fx=fx, execution=execution(leg_order=leg_order),
+        risk=limits(),
+        fees={VenueId("upbit"): flat, VenueId("binance_usdm"): flat}, day_offset_ns=9 * 3600 * SECOND,
+        spreads_every_s=1.0,
     )  # fmt: skip
 
 
@@ -102,7 +105,8 @@ def rules(name: InstrumentId, kind: InstrumentKind, quote: str, tick: str, lot: 
     """A venue's rules."""
     base = "USDT" if name == FX else "BTC"
     return Instrument(
-        id=name, kind=kind, base=AssetId(base), quote=AssetId(quote), ticks=single_tick(D(tick)), lot=D(lot), min_qty=D(lot),
+        id=name, kind=kind, base=AssetId(base), quote=AssetId(quote), ticks=single_tick(D(tick)), lot=D(lot),
+        min_qty=D(lot),
         max_qty=None, min_notional=D(least), max_notional=None,
     )  # fmt: skip
 
@@ -120,7 +124,7 @@ def contract(qty: Decimal) -> Position:
 
 @attrs.frozen
 class Reply:
-    """How the exchange answers one order: shares of it that fill one after the other, then a final state; None: silence."""
+    """How the exchange answers one order: shares that fill one after the other, then a final state."""
 
     shares: tuple[str, ...] = ("1",)
     state: OrderState | None = None
@@ -192,7 +196,8 @@ class Exchange:
         self.put(
             FundingRateSeen(
                 at_ns=self.now_ns, instrument=B, rate=D("0.0001"), interval_s=28800,
-                next_settlement_ms=(WALL_NS + self.now_ns - START_NS) // MS + 14_400_000, mark_price=D(103000), index_price=None,
+                next_settlement_ms=(WALL_NS + self.now_ns - START_NS) // MS + 14_400_000, mark_price=D(103000),
+                index_price=None,
             )
         )  # fmt: skip
 

@@ -30,7 +30,9 @@ EDGE = EdgeView(
 )  # fmt: skip
 ENTRY = Intent(
     pair=pair().id, kind=IntentKind.ENTER, direction=Direction.LONG_A, qty=D("0.01"),
-    a=LegPlan(instrument=A_BTC, side=Side.BUY, qty=D("0.01"), limit_price=D(149_000_000), expected_price=D(149_000_000)),
+    a=LegPlan(
+        instrument=A_BTC, side=Side.BUY, qty=D("0.01"), limit_price=D(149_000_000), expected_price=D(149_000_000)
+    ),
     b=LegPlan(instrument=B_BTC, side=Side.SELL, qty=D("0.01"), limit_price=D(103_000), expected_price=D(103_000)),
     edge=EDGE, reason="edge",
 )  # fmt: skip

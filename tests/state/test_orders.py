@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 
 import attrs
@@ -28,7 +29,8 @@ D = Decimal
 KEY = ClientOrderId("arb" + "a" * 25)
 REQUEST = OrderRequest(
     client_order_id=KEY, instrument=A, side=Side.BUY, order_type=OrderType.LIMIT, qty=D(10), price=D(100),
-    time_in_force=TimeInForce.IOC, reduce_only=False, purpose=Purpose.ENTRY, pair=PairId("BTC"), leg="a", expected_price=D(100),
+    time_in_force=TimeInForce.IOC, reduce_only=False, purpose=Purpose.ENTRY, pair=PairId("BTC"), leg="a",
+    expected_price=D(100),
 )  # fmt: skip
 
 
@@ -40,7 +42,8 @@ def update(state: OrderState, filled: str | None) -> OrderUpdate:
 
 def execution_of(number: int, qty: str) -> Fill:
     return Fill(
-        instrument=A, trade_id=TradeId(str(number)), client_order_id=KEY, venue_order_id=None, side=Side.BUY, qty=D(qty),
+        instrument=A, trade_id=TradeId(str(number)), client_order_id=KEY, venue_order_id=None, side=Side.BUY,
+        qty=D(qty),
         price=D(100), fee=None, liquidity=Liquidity.TAKER, received_ns=0, venue_ns=None,
     )  # fmt: skip
 
@@ -70,20 +73,23 @@ def test_any_order_and_any_repetition_come_to_the_same_end(
     orders, seen = folded([*messages, *again])
     line = orders.lines[KEY]
     assert (line.state, line.filled_qty, line.fill_cost, line.is_settled) == (OrderState.CANCELED, D(7), D(700), True)
-    assert all(earlier.filled_qty <= later.filled_qty for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(earlier.filled_qty <= later.filled_qty for earlier, later in itertools.pairwise(seen))
     assert not orders.unfinished
 
 
 def test_a_final_order_whose_fills_are_missing_is_not_settled() -> None:
     orders, _ = folded([update(OrderState.FILLED, None)])
-    assert orders.lines[KEY].filled_qty == 10 and not orders.lines[KEY].is_settled and KEY in orders.unfinished
+    assert orders.lines[KEY].filled_qty == 10
+    assert not orders.lines[KEY].is_settled
+    assert KEY in orders.unfinished
 
 
 def test_not_found_is_counted_and_forgotten_when_the_order_shows() -> None:
     orders, seen = folded(
         [update(OrderState.UNKNOWN, None), update(OrderState.NOT_FOUND, None), update(OrderState.NOT_FOUND, None)]
     )
-    assert seen[-1].not_found_count == 2 and not seen[-1].is_final
+    assert seen[-1].not_found_count == 2
+    assert not seen[-1].is_final
     orders.fill(execution_of(1, "3"), D(0), 2)
     assert orders.lines[KEY].state is OrderState.OPEN
     orders.update(update(OrderState.NOT_FOUND, None), 3)
@@ -99,6 +105,6 @@ def test_orders_of_an_unfinished_owner_are_never_forgotten(monkeypatch: pytest.M
         owner = "kept" if number < 4 else "ended"
         orders.held["kept"] = None
         orders.add(request, owner, number)
-        orders.update(attrs.evolve(update(OrderState.REJECTED, D(0)), client_order_id=key), number)
+        orders.update(attrs.evolve(update(OrderState.REJECTED, "0"), client_order_id=key), number)
     assert [key for key, line in orders.lines.items() if line.owner == "kept"] == ["o0", "o1", "o2", "o3"]
     assert len(orders.lines) == 4
