@@ -119,7 +119,8 @@ def reserved_on(memory: Memory, config: EngineConfig, venue: VenueId, base: Asse
 
 def _planned(memory: Memory, config: EngineConfig, venue: VenueId) -> Decimal:
     total = ZERO
-    for legs in memory.legs.values():
+    for key in memory.orders.held:
+        legs = memory.legs[key]
         if not legs.is_open or legs.intent is None or legs.kind is IntentKind.EXIT or legs.orders_b:
             continue
         plan = legs.intent.b
@@ -301,8 +302,8 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         mid_a=view.a.mid,
         mid_b=view.b.mid,
         fx_mid=view.fx.mid,
-        data_refusal=market.pair_refusal(pair.a, pair.b, config.fx.executable, memory.now_ns),
-        fx_refusal=memory.fx.refusal(memory.now_ns, view.wall_ns),
+        data_refusal=view.data_refusal,
+        fx_refusal=memory.fx.refusal(memory.now_ns, view.wall_ns) if view.data_refusal else "",
         statuses=statuses,
         wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
         wallet_reopened_ns=lane.wallet_reopened_ns,
