@@ -198,7 +198,7 @@ def _is_marked(turn: Turn) -> bool:
     """Whether every open position can be valued: an FX mark no older than the quietest book may be, and both books."""
     memory = turn.memory
     age_ns = memory.fx.age_ns(memory.now_ns)
-    if memory.fx.mark() is None or age_ns is None or age_ns > turn.config.risk.max_quiet_s * 1e9:
+    if memory.fx.mid <= 0 or age_ns is None or age_ns > turn.config.risk.max_quiet_s * 1e9:
         return False
     pairs = [item.pair for item in turn.config.pairs if item.pair.id in memory.ledger.positions]
     return all(mid_of(memory, pair.a) > 0 and mid_of(memory, pair.b) > 0 for pair in pairs)

@@ -50,6 +50,9 @@ class FxMarks:
     bid: float = 0.0
     ask: float = 0.0
     mid: float = 0.0
+    booked_bid: float = 0.0
+    """Of the newest two-sided image, as is the next: flows are booked at it while the book is broken."""
+    booked_ask: float = 0.0
     received_ns: int = NEVER_NS
     """Of the executable book; NEVER_NS until one came (a static rate is always current)."""
     second_mid: float = 0.0
@@ -65,12 +68,14 @@ class FxMarks:
         """A static rate is known from the start."""
         if self.params.executable is None and self.params.executable_rate is not None:
             self.bid = self.ask = self.mid = float(self.params.executable_rate)
+            self.booked_bid = self.booked_ask = self.mid
 
     def see_executable(self, depth: Depth) -> None:
         """A new image of the executable book."""
         self.bid, self.ask, self.received_ns = depth.best_bid, depth.best_ask, depth.received_ns
         self.mid = depth.mid
         if 0 < self.bid < self.ask:
+            self.booked_bid, self.booked_ask = self.bid, self.ask
             self._remember(self.mid, depth.received_ns)
 
     def see_second(self, depth: Depth) -> None:
@@ -93,10 +98,10 @@ class FxMarks:
 
     def mark(self) -> FxMark | None:
         """The executable mark for the books; None: never seen."""
-        if self.mid <= 0:
+        if self.booked_bid <= 0:
             return None
         source = self.params.executable if self.params.executable is not None else "static"
-        bid, ask = decimal_of(self.bid), decimal_of(self.ask)
+        bid, ask = decimal_of(self.booked_bid), decimal_of(self.booked_ask)
         return FxMark(base=USDT, quote=KRW, bid=bid, ask=ask, source=source, received_ns=self.received_ns)
 
     def age_ns(self, now_ns: int) -> int | None:

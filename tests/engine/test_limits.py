@@ -8,13 +8,22 @@ import attrs
 import pytest
 
 from arb.domain.effects import Alert, Table
-from arb.domain.events import Command, CommandKind, InstrumentSeen, PositionSeen, Reconciled, StorageSeen, Tick
+from arb.domain.events import (
+    Command,
+    CommandKind,
+    DepthSeen,
+    InstrumentSeen,
+    PositionSeen,
+    Reconciled,
+    StorageSeen,
+    Tick,
+)
 from arb.domain.ids import VenueId
 from arb.domain.instrument import Caution, InstrumentStatus
 from arb.domain.order import OrderState, OrderUpdate, Purpose
 from arb.engine import Engine
 from arb.risk.trading_state import Cause, TradingState
-from tests.engine.exchange import FULL, SECOND, WALL_NS, A, Exchange, cheap, contract, execution, fresh, limits
+from tests.engine.exchange import FULL, FX, SECOND, WALL_NS, A, Exchange, cheap, contract, execution, fresh, limits
 from tests.engine.test_incidents import NONE, SILENT, entered, scripted
 
 D = Decimal
@@ -200,3 +209,16 @@ def test_margin_that_does_not_come_in_time_closes_what_stays_near() -> None:
     assert exchange.engine.open_positions()[0].id == position.id
     exchange.run(12, cheap(70))
     assert exchange.rows(Table.POSITIONS)[0]["exit_reason"] == "risk"
+
+
+def test_a_fill_while_the_fx_book_is_one_sided_is_booked_at_the_last_good_mark() -> None:
+    exchange = fresh()
+    exchange.run(0.1, cheap(70))
+    assert len(exchange.submitted) == 1
+    book = exchange.engine.memory.market.books[FX].depth
+    broken = attrs.evolve(book, bids=(), received_ns=exchange.now_ns)
+    exchange.put(DepthSeen(at_ns=exchange.now_ns, depth=broken))
+    exchange.now_ns += 25_000_000
+    exchange.deliver()
+    (position,) = exchange.engine.open_positions()
+    assert {flow.fx_mid for flow in position.flows} == {D("1450.5")}
