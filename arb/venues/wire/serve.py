@@ -19,7 +19,7 @@ import h11
 import trio
 from wsproto import ConnectionType, WSConnection
 from wsproto import events as ws_events
-from wsproto.utilities import RemoteProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from arb.ports import Clock
 from arb.venues.simulated.dialect import Ask, Closing, Dialect, HttpAnswer, Out, Session
@@ -266,8 +266,8 @@ async def _run_stream(front: VenueFront, stream: trio.abc.Stream, ws: WSConnecti
 
 
 async def _end_with(scope: trio.CancelScope, part: Callable[[StreamTask], Awaitable[None]], task: StreamTask) -> None:
-    """Run one part of a connection; however it ends, the connection ends."""
-    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+    """Run one part of a connection; however it ends, the connection ends, also while the client is closing it."""
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError):
         await part(task)
     scope.cancel(reason="the connection is over")
 
