@@ -1,4 +1,4 @@
-"""A day of the whole engine on a virtual clock: trades, outages, restarts; the same seed is the same day, bit for bit."""
+"""A day of the whole engine on a virtual clock; trades, outages; the same seed is the same day, bit for bit."""
 
 from __future__ import annotations
 
@@ -159,5 +159,3 @@ def test_trio_still_has_the_switch_and_the_generator_that_make_its_scheduling_re
 
     assert found[0] == found[1]
     assert found[0] != found[2]
-
-

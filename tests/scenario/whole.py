@@ -286,4 +286,3 @@ async def _run(
             ended_s=trio.current_time(),
             console=output.getvalue(),
         )
-
