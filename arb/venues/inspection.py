@@ -38,7 +38,7 @@ def exactly(venue: str, raw: str, events: Callable[[object], Iterable[Row]]) -> 
         raise ProtocolError(venue, f"{error}: {shown(raw.encode('utf-8', 'replace'))}") from error
     except KeyError as error:
         raise ProtocolError(venue, f"field {error} is missing: {shown(raw.encode())}") from error
-    except (ValueError, OverflowError) as error:
+    except (ValueError, OverflowError, InvalidOperation) as error:
         raise ProtocolError(venue, f"{error}: {shown(raw.encode())}") from error
 
 

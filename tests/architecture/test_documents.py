@@ -117,7 +117,8 @@ def test_the_runbook_explains_every_reason_the_gate_can_give() -> None:
 
 
 def test_the_runbook_explains_every_warning_and_every_alert() -> None:
-    events = literals(r"(?i)(?:\b|_)log\.(?:warning|error)\(\s*\"([a-z_]+)\"", "cli", "venues/wire", "telemetry", "storage")
+    rooms = ("cli", "venues/wire", "telemetry", "storage")
+    events = literals(r"(?i)(?:\b|_)log\.(?:warning|error)\(\s*\"([a-z_]+)\"", *rooms)
     events |= literals(r"\b(?:sources|root|safety)\.(?:warning|error)\(\s*\"([a-z_]+)\"", "cli")
     keys = {f"{key}/…" for key in literals(r"\balert\(\s*f\"([a-z]+)/", "engine")}
 

@@ -64,6 +64,7 @@ class FeedState:
         self._is_connected = False
         self._has_failed = False
         self._last_frame_ns = now_ns
+        self._last_book_ns = now_ns
         self._told_seen_ns = now_ns - _SEEN_EVERY_NS
         self._latencies_ns: deque[int] = deque(maxlen=_SAMPLES)
 
@@ -75,7 +76,7 @@ class FeedState:
         """The handshake is done; books follow."""
         now_ns = self._clock.monotonic_ns()
         self._is_connected = True
-        self._last_frame_ns = now_ns
+        self._last_frame_ns = self._last_book_ns = now_ns
         self._lost_since_ns = dict.fromkeys(self.instruments, now_ns)
 
     def stream_down(self, reason: str, *, is_final: bool = False) -> None:
@@ -93,7 +94,7 @@ class FeedState:
         """A planned end: the next connection is given the time that silence is given before REST takes over."""
         self.stream_down(reason)
         self._has_failed = False
-        self._last_frame_ns = self._clock.monotonic_ns()
+        self._last_frame_ns = self._last_book_ns = self._clock.monotonic_ns()
 
     def heard(self, received_ns: int) -> None:
         """A batch of frames arrived, of whatever kind."""
@@ -102,8 +103,9 @@ class FeedState:
         if received_ns - self._told_seen_ns >= _SEEN_EVERY_NS:
             self._tell_seen(received_ns)
 
-    def book_changed(self, instrument: InstrumentId) -> None:
-        """A synchronised image came over the stream."""
+    def book_changed(self, instrument: InstrumentId, received_ns: int) -> None:
+        """A synchronised image came over the stream: only that breaks its silence, a pong does not."""
+        self._last_book_ns = received_ns
         if self._sources[instrument] is not BookSource.WS:
             self._rise(instrument, BookSource.WS)
 
@@ -133,7 +135,7 @@ class FeedState:
         if not self._is_connected:
             is_due = self._has_failed or now_ns - self._last_frame_ns >= self._silent_ns
             return self.instruments if is_due else ()
-        if now_ns - self._last_frame_ns >= self._silent_ns:
+        if now_ns - self._last_book_ns >= self._silent_ns:
             self._fall_silent()
             return self.instruments
         return tuple(
@@ -146,8 +148,8 @@ class FeedState:
         """When `wanted_over_rest` may next change by time alone."""
         lost = [self._lost_since_ns[name] for name, source in self._sources.items() if source is not BookSource.WS]
         if not self._is_connected:
-            lost = []
-        return min([self._last_frame_ns, *lost]) + self._silent_ns
+            return self._last_frame_ns + self._silent_ns
+        return min([self._last_book_ns, *lost]) + self._silent_ns
 
     def measure(self, depth: Depth) -> None:
         """Take the one-way latency from a stream's image."""

@@ -243,7 +243,7 @@ class Stream:
             for frame in frames:
                 for inbound in decode(frame, received_ns):
                     if type(inbound) is BookChanged:
-                        state.book_changed(inbound.instrument)
+                        state.book_changed(inbound.instrument, received_ns)
                         put_depth(inbound.instrument, takes[inbound.instrument])
                     else:
                         await self._act(inbound, frame, nursery)
@@ -265,7 +265,7 @@ class Stream:
             case TickerSeen() | Alive():
                 pass
             case BookChanged(instrument):
-                self._state.book_changed(instrument)
+                self._state.book_changed(instrument, self._parts.clock.monotonic_ns())
                 self._parts.sink.put_depth(instrument, self._takes[instrument])
             case BookLost(instrument, reason):
                 self._state.book_lost(instrument, reason)

@@ -371,7 +371,7 @@ def test_an_order_that_only_reduces_and_wants_all_or_nothing_gets_nothing_beyond
     beyond = wish(PERP_BTC, Side.BUY, "0.08", "103000.1", TimeInForce.FOK, reduce_only=True)
     assert (submit(made, beyond).cause, made.position("me", PERP_BTC).qty) == (EndCause.FOK_KILLED, D("-0.05"))
     whole = submit(made, wish(PERP_BTC, Side.BUY, "0.05", "103000.1", TimeInForce.FOK, reduce_only=True))
-    assert (whole.state, made.position("me", PERP_BTC).qty) == (OrderState.FILLED, 0)
+    assert (whole.state, made.position("me", PERP_BTC).qty) == (OrderState.FILLED, D(0))
 
 
 def test_an_order_beyond_the_margin_is_refused() -> None:
