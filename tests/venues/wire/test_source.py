@@ -271,7 +271,11 @@ async def test_polls_that_fail_slow_down_and_are_told_once(autojump_clock):
 
 
 async def test_a_lost_book_is_told_alone_and_polled_if_it_stays_lost(autojump_clock):
-    lines = [(0, f"book {ONE} {TWO}"), (1, f"lost {ONE} gap"), *((at, f"book {TWO}") for at in (1.5, 2.5, 3.5, 4.5))]
+    lines = [
+        (0, f"book {ONE} {TWO}"),
+        (1, f"lost {ONE} gap"),
+        *((at, f"book {TWO}") for at in (1.25, 2.25, 3.25, 4.25)),
+    ]
     async with source(saying(*lines, (5, f"book {ONE}")), names=(ONE, TWO)) as rig:
         await trio.sleep(6)
         story = [line for line in rig.story() if line[0] > 0]
