@@ -48,7 +48,7 @@ from arb.domain.ids import ClientOrderId, InstrumentId, PairId
 from arb.engine import folding, guards, rows, trading, working
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import NO_EFFECTS, Lane, Memory, Turn
-from arb.engine.view import data_refusal, rates_of
+from arb.engine.view import data_refusal, is_naked, rates_of
 from arb.state.fx import FxMarks
 from arb.state.ledger import Ledger
 from arb.state.market import FreshnessLimits, Market, MarketBook
@@ -337,9 +337,13 @@ class Engine:
         return tuple(self._memory.ledger.positions.values())
 
     def unbalanced(self) -> tuple[PairId, ...]:
-        """Pairs whose legs differ or whose two-leg order has not ended."""
-        memory = self._memory
-        naked = {pair for pair, item in memory.ledger.positions.items() if item.net_qty}
+        """Pairs whose legs differ by what a venue would trade, or whose two-leg order has not ended."""
+        memory, pairs = self._memory, {item.pair.id: item.pair for item in self._config.pairs}
+        naked = {
+            key
+            for key, position in memory.ledger.positions.items()
+            if (is_naked(memory, self._config, pairs[key], position) if key in pairs else position.net_qty)
+        }
         return tuple(pair for pair, lane in memory.lanes.items() if lane.legs or pair in naked)
 
     def explain(self) -> dict[PairId, tuple[str, Look | None]]:

@@ -21,9 +21,9 @@ from arb.domain.order import Fill, OrderUpdate, Purpose, Side
 from arb.domain.pair import Direction, Pair
 from arb.engine import rows
 from arb.engine.memory import Turn
-from arb.engine.view import fees_of, leg_instrument, leg_rules, mid_of
+from arb.engine.view import fees_of, is_naked, leg_instrument, mid_of, stuck_leg
 from arb.engine.working import advance, order_updated
-from arb.execution.legs import LegPair, LegState, tradable
+from arb.execution.legs import LegPair, LegState
 from arb.execution.order_ids import is_ours
 from arb.execution.params import LegOrder
 from arb.risk.trading_state import Cause
@@ -216,9 +216,42 @@ def _repair_if_naked(turn: Turn, pair: Pair) -> None:
     position = turn.memory.ledger.position(pair.id)
     if position is None or turn.memory.lanes[pair.id].legs:
         return
-    rules = (leg_rules(turn.memory, turn.config, pair, leg) for leg in ("a", "b"))
-    if any(tradable(position.net_qty, rule) for rule in rules):
+    if is_naked(turn.memory, turn.config, pair, position):
         repair(turn, pair, "the legs of a position differ")
+
+
+def _leave_if_stuck(turn: Turn, pair: Pair) -> None:
+    """A position with one leg below what its venue takes can leave by no plan: the other leg is closed, the rest left.
+
+    What cannot be ordered is no part of the imbalance; it goes to the residual ledger when the other leg is flat.
+    """
+    memory, lane = turn.memory, turn.memory.lanes[pair.id]
+    position = memory.ledger.position(pair.id)
+    if position is None or lane.legs:
+        return
+    leg = stuck_leg(memory, turn.config, pair, position)
+    if not leg:
+        return
+    legs = LegPair(
+        id=f"{memory.run_digest}-{memory.seq}-{pair.id}-residue", position=position.id, pair=pair.id,
+        kind=IntentKind.EXIT, direction=position.direction, leg_order=LegOrder.SIMULTANEOUS, intent=None,
+        qty=abs(position.a.net_qty if leg == "a" else position.b.net_qty), started_ns=memory.now_ns,
+        offset_a=position.a.net_qty if leg == "a" else ZERO, offset_b=position.b.net_qty if leg == "b" else ZERO,
+        reason="residue",
+    )  # fmt: skip
+    _take_up(turn, legs)
+    advance(turn, legs)
+
+
+def _take_up(turn: Turn, legs: LegPair) -> None:
+    """A two-leg order over what stands, in hand and unbalanced from its start."""
+    memory = turn.memory
+    memory.legs[legs.id] = legs
+    memory.orders.held[legs.id] = None
+    memory.lanes[legs.pair].legs = legs.id
+    legs.move(LegState.UNBALANCED, memory.now_ns)
+    memory.incident_times = (*memory.incident_times, memory.now_ns)
+    rows.incident_row(turn, legs, 0, "")
 
 
 def watch_positions(turn: Turn) -> None:
@@ -237,6 +270,7 @@ def watch_positions(turn: Turn) -> None:
         if not differences:
             lane.mismatch_ns = None
             _repair_if_naked(turn, pair)
+            _leave_if_stuck(turn, pair)
         elif lane.mismatch_ns is None or now_ns - lane.mismatch_ns >= turn.config.execution.position_check_s * 1e9:
             lane.mismatch_ns = now_ns
             for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg, _ in differences}):
@@ -282,7 +316,8 @@ def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[
         own = tally.net_qty / scale
         if instrument.kind is InstrumentKind.PERPETUAL:
             if instrument.id in memory.ledger.holdings.contracts:
-                off = memory.ledger.contract_qty(instrument.id) - own
+                left = memory.ledger.residuals.get(f"{pair.id}/{leg}")
+                off = memory.ledger.contract_qty(instrument.id) - own - (left.qty / scale if left is not None else ZERO)
                 if abs(off) >= instrument.lot:
                     found.append((leg, off))
         elif own > 0 and instrument.venue in memory.ledger.holdings.balances:
@@ -324,12 +359,7 @@ def repair(turn: Turn, pair: Pair, why: str) -> None:
         leg_order=LegOrder.SIMULTANEOUS, intent=None, qty=abs(position.a.net_qty), started_ns=memory.now_ns,
         offset_a=position.a.net_qty, offset_b=position.b.net_qty, reason=why,
     )  # fmt: skip
-    memory.legs[name] = legs
-    memory.orders.held[name] = None
-    lane.legs = name
-    legs.move(LegState.UNBALANCED, memory.now_ns)
-    memory.incident_times = (*memory.incident_times, memory.now_ns)
-    rows.incident_row(turn, legs, 0, "")
+    _take_up(turn, legs)
     turn.alert(
         f"unbalanced/{name}",
         Severity.ERROR,

@@ -100,6 +100,23 @@ def is_dust(memory: Memory, config: EngineConfig, pair: Pair, position: PairPosi
     return not left_a and not left_b
 
 
+def is_naked(memory: Memory, config: EngineConfig, pair: Pair, position: PairPosition) -> bool:
+    """Whether the legs of a position differ by what a venue would trade; less is dust and counts in delta only."""
+    rules = (leg_rules(memory, config, pair, leg) for leg in ("a", "b"))
+    return any(tradable(position.net_qty, rule) for rule in rules)
+
+
+def stuck_leg(memory: Memory, config: EngineConfig, pair: Pair, position: PairPosition) -> str:
+    """The only leg that could still be ordered, of a position whose other leg is too small; empty: none."""
+    if is_naked(memory, config, pair, position):
+        return ""
+    left_a = tradable(position.a.net_qty, leg_rules(memory, config, pair, "a"))
+    left_b = tradable(position.b.net_qty, leg_rules(memory, config, pair, "b"))
+    if bool(left_a) is bool(left_b):
+        return ""
+    return "a" if left_a else "b"
+
+
 def reserved_on(memory: Memory, config: EngineConfig, venue: VenueId, base: AssetId) -> Reserved:
     """Unfinished orders of a venue and planned second legs: what they may still lock."""
     quote = coins = ZERO

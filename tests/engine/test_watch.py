@@ -6,10 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from arb.domain.events import BalanceSeen, PositionSeen
-from arb.domain.ids import AssetId, VenueId
+from arb.domain.effects import Alert
+from arb.domain.events import BalanceSeen, InstrumentSeen, PositionSeen
+from arb.domain.ids import AssetId, PairId, VenueId
+from arb.domain.instrument import InstrumentKind
 from arb.domain.order import Balance, Purpose
-from tests.engine.exchange import Exchange, cheap, contract, fresh
+from arb.engine.view import net_delta_krw
+from tests.engine.exchange import FULL, A, Exchange, Reply, cheap, contract, fresh, rules
 from tests.engine.test_incidents import entered, net, scripted
 
 D = Decimal
@@ -55,3 +58,36 @@ def test_coins_that_left_without_us_are_missed_after_a_reading_and_the_contract_
     assert [query.venue for query in exchange.readings] == ["upbit"]
     assert exchange.submitted[-1].purpose is Purpose.REVERSE
     assert net(exchange) == 0
+
+
+def raise_minimum(exchange: Exchange) -> Exchange:
+    """A's venue takes no order below 250,000 KRW from now on."""
+    strict = rules(A, InstrumentKind.SPOT, "KRW", "1000", "0.00000001", "250000")
+    exchange.put(InstrumentSeen(at_ns=exchange.now_ns, instrument=strict))
+    return exchange
+
+
+def test_a_rest_that_no_order_can_take_is_left_over_and_the_other_leg_closed() -> None:
+    exchange = raise_minimum(entered(scripted(FULL, FULL, Reply(shares=("0.9",)))))
+    exchange.run(10, cheap(0))
+    ledger = exchange.engine.memory.ledger
+    assert not exchange.engine.open_positions()
+    assert exchange.contracts == 0
+    assert exchange.coins * 103_000 * D("1450.5") < 250_000
+    assert ledger.residual_qty(PairId("BTC")) == exchange.coins > 0
+    assert exchange.engine.unbalanced() == ()
+    assert exchange.engine.is_settled()
+    assert not [alert for step in exchange.effects for alert in step if isinstance(alert, Alert)]
+
+
+def test_legs_that_differ_by_dust_are_balanced_and_the_dust_counts_in_delta() -> None:
+    exchange = raise_minimum(fresh(scripted(Reply(shares=("0.65",)))))
+    exchange.run(3, cheap(70))
+    memory = exchange.engine.memory
+    position = memory.ledger.position(PairId("BTC"))
+    assert position is not None
+    assert 0 < abs(position.net_qty) < D("0.001")
+    assert len(exchange.submitted) == 2
+    assert exchange.engine.is_settled()
+    assert exchange.engine.unbalanced() == ()
+    assert net_delta_krw(memory, exchange.engine.config) == position.net_qty * D(str(cheap(70)))
