@@ -41,7 +41,6 @@ from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
 from arb.venues.wire.status import VenueStatusBoard
 
-BANK_EVERY_S = 60.0
 REST_BOOK_EVERY_S = 0.5
 PONG_WITHIN_S = 5.0
 VENUES_WITHIN_S = 30.0
@@ -175,13 +174,17 @@ class Assembly:
             tasks.append(Named(name=plan.feed, run=run))
         return tasks
 
-    def _source_settings(self, access: VenueAccess) -> SourceSettings:
+    def heartbeat_s(self, access: VenueAccess) -> float:
+        """How long a connection of the venue may be idle before it is pinged."""
         section = self.settings.venues.get(access.spec.venue)
+        return access.spec.client_ping_s if section is None else section.heartbeat_interval
+
+    def _source_settings(self, access: VenueAccess) -> SourceSettings:
         return SourceSettings(
             levels=self.settings.journal.depth_levels,
             is_rest_only=self.settings.data_source is DataSource.REST,
             silent_after_ms=self.settings.ws.silent_after_ms,
-            heartbeat_s=access.spec.client_ping_s if section is None else section.heartbeat_interval,
+            heartbeat_s=self.heartbeat_s(access),
             pong_within_s=PONG_WITHIN_S,
             rest_interval_s=REST_BOOK_EVERY_S,
             max_connection_s=renewal_s(access),

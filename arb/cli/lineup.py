@@ -10,7 +10,7 @@ from functools import partial
 
 import trio
 
-from arb.cli.assembly import BANK, BANK_EVERY_S, Assembly
+from arb.cli.assembly import BANK, Assembly
 from arb.cli.evaluation import Evaluations
 from arb.cli.order_entry import serve_local_fills, serve_orders
 from arb.cli.probes import Probes
@@ -112,7 +112,9 @@ async def _poll_bank(parts: Assembly) -> None:
     limiter = RateLimiter(spec.rate, around.clock, venue=VenueId(BANK))
     target = HttpTarget(venue=BANK, endpoint=endpoint, prefix=prefix)
     async with open_http(target, dialer=around.dialer, limiter=limiter, clock=around.clock) as http:
-        poll = StatusPoll(market=spec.market, symbols=(), instruments=(), interval_s=BANK_EVERY_S, latest_key="bank")
+        poll = StatusPoll(
+            market=spec.market, symbols=(), instruments=(), interval_s=around.status_every_s, latest_key="bank"
+        )
         await poll_status(poll, http, around.clock, parts.sink, parts.sight.bank_answered)
 
 

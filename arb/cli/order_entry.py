@@ -97,7 +97,7 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
                 clock=clock,
                 stamp=access.stamp,
                 heard=orders.heard,
-                heartbeat=WsHeartbeat(after_s=access.spec.client_ping_s, within_s=PONG_WITHIN_S, text=None),
+                heartbeat=WsHeartbeat(after_s=parts.heartbeat_s(access), within_s=PONG_WITHIN_S, text=None),
                 max_connection_s=renewal_s(access),
                 funding_since_ms=clock.wall_ns() // 1_000_000,
             )

@@ -20,7 +20,8 @@ from arb.storage.csv import CsvStore
 from arb.storage.retention import keep_house
 from arb.telemetry.health import ComponentState
 
-DISK_EVERY_S: Final = 10.0
+DISK_EVERY_CHECKS: Final = 10
+"""The disk is looked at once in so many looks at the clock."""
 ROUNDS_PER_UPKEEP: Final = 360
 
 
@@ -63,7 +64,7 @@ async def keep_journal(parts: Assembly) -> Never:
             )
             parts.sight.board.component("JOURNAL", ComponentState.WARN if is_low else ComponentState.OK, detail)
             was_low = is_low
-        await trio.sleep(DISK_EVERY_S)
+        await trio.sleep(DISK_EVERY_CHECKS * parts.around.check_s)
 
 
 async def _keep_house(parts: Assembly) -> None:

@@ -7,6 +7,8 @@ Units: UTC nanoseconds; scripts are in seconds after the start.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import attrs
 
 from arb.domain.ids import VenueId
@@ -21,6 +23,12 @@ class FaultBoard:
 
     scripts: tuple[FaultScript, ...]
     start_ns: int
+    _changes_ns: tuple[int, ...] = attrs.field(init=False, eq=False, repr=False)
+    """Beginnings and ends, in order: asked for at every move of the world."""
+
+    def __attrs_post_init__(self) -> None:
+        moments = {moment for each in self.scripts for moment in (self.begins_ns(each), self.ends_ns(each))}
+        object.__setattr__(self, "_changes_ns", tuple(sorted(moments)))
 
     def begins_ns(self, script: FaultScript) -> int:
         """When it begins."""
@@ -47,5 +55,5 @@ class FaultBoard:
 
     def next_change_ns(self, after_ns: int) -> int | None:
         """The next beginning or end of anything; None: nothing more happens."""
-        times = [moment for each in self.scripts for moment in (self.begins_ns(each), self.ends_ns(each))]
-        return min((moment for moment in times if moment > after_ns), default=None)
+        place = bisect_right(self._changes_ns, after_ns)
+        return self._changes_ns[place] if place < len(self._changes_ns) else None
