@@ -45,7 +45,7 @@ from arb.domain.events import (
     VenueStatus,
 )
 from arb.domain.ids import ClientOrderId, InstrumentId, PairId
-from arb.engine import folding, guards, rows, trading, working
+from arb.engine import folding, guards, repairing, rows, trading, working
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import NO_EFFECTS, Lane, Memory, Turn
 from arb.engine.view import data_refusal, is_naked, rates_of
@@ -215,6 +215,7 @@ class Engine:
             case PositionSeen():
                 folding.contract_seen(turn, event)
                 guards.check_positions(turn)
+                folding.doubt_positions(turn)
             case FundingPaid():
                 folding.funding_paid(turn, event)
             case TransferSeen():
@@ -249,7 +250,7 @@ class Engine:
             case HealthSeen():
                 guards.health_seen(turn, event)
                 if event.level is Level.CRITICAL:
-                    folding.work_unbalanced(turn)
+                    repairing.work_unbalanced(turn)
             case Reconciled():
                 guards.reconciled(turn, event)
             case StorageSeen():

@@ -10,22 +10,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import attrs
+
 from arb.domain.effects import Cell, QueryAccount, Severity, Table
 from arb.domain.events import BalanceSeen, FundingPaid, OrderUpdated, PositionSeen, TransferSeen
 from arb.domain.fees import Fee, FeeAsset
 from arb.domain.ids import AssetId, InstrumentId, TradeId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
-from arb.domain.intent import IntentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import Fill, OrderUpdate, Purpose, Side
 from arb.domain.pair import Direction, Pair
 from arb.engine import rows
 from arb.engine.memory import Turn
-from arb.engine.view import fees_of, is_naked, leg_instrument, mid_of, stuck_leg
+from arb.engine.repairing import leave_if_stuck, repair, repair_if_naked
+from arb.engine.view import fees_of, leg_instrument, mid_of
 from arb.engine.working import advance, order_updated
-from arb.execution.legs import LegPair, LegState
 from arb.execution.order_ids import is_ours
-from arb.execution.params import LegOrder
 from arb.risk.trading_state import Cause
 from arb.state.flows import FillTag
 from arb.state.ledger import DAY_NS
@@ -49,9 +49,20 @@ def fill_seen(turn: Turn, fill: Fill) -> None:
     if line is not None:
         _book(turn, fill, line)
     elif fill.client_order_id is not None and not is_ours(fill.client_order_id):
+        _keep_foreign(turn, fill)
         foreign_hands(turn, fill.instrument, f"fill {fill.trade_id}")
     elif fill not in turn.memory.orphans:
         turn.memory.orphans = (*turn.memory.orphans, fill)
+
+
+def _keep_foreign(turn: Turn, fill: Fill) -> None:
+    """Remember what somebody else's order did to an open position; it is booked when the venue's own word confirms."""
+    pair = pair_of(turn, fill.instrument)
+    if pair is None or turn.memory.ledger.position(pair.id) is None:
+        return
+    lane = turn.memory.lanes[pair.id]
+    if all((known.instrument, known.trade_id) != (fill.instrument, fill.trade_id) for known in lane.foreign):
+        lane.foreign = (*lane.foreign, fill)
 
 
 def match_orphans(turn: Turn) -> None:
@@ -87,7 +98,8 @@ def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
         memory.ledger.open_position(_late_position(turn, pair, fill, line))
     memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
     position = legs.position if legs is not None else line.owner
-    rows.fill_row(turn, fill, after, fee, position)
+    told = attrs.evolve(fill, client_order_id=request.client_order_id, venue_order_id=after.venue_order_id)
+    rows.fill_row(turn, told, request.pair, request.leg, fee, position)
     rows.order_row(turn, after, position)
     if legs is not None and legs.is_open:
         advance(turn, legs)
@@ -160,6 +172,7 @@ def balances_seen(turn: Turn, event: BalanceSeen) -> None:
     told = turn.memory.balances_ns
     if event.is_full:
         told[event.venue] = event.at_ns
+        turn.memory.told_seq[event.venue] = turn.memory.seq
     for balance in event.balances:
         told[f"{event.venue}/{balance.asset}"] = event.at_ns
 
@@ -168,6 +181,7 @@ def contract_seen(turn: Turn, event: PositionSeen) -> None:
     """Take a venue's word on a contract, and when it was told."""
     turn.memory.ledger.see_contract(event)
     turn.memory.contracts_ns[event.position.instrument] = event.at_ns
+    turn.memory.told_seq[event.position.instrument] = turn.memory.seq
 
 
 def funding_paid(turn: Turn, event: FundingPaid) -> None:
@@ -200,60 +214,6 @@ def transfer_seen(turn: Turn, event: TransferSeen) -> None:
         turn.record(Table.TRANSFERS, f"{event.venue}|{event.transfer_id}", 0, None, row)
 
 
-def work_unbalanced(turn: Turn) -> None:
-    """Take up every pair that is unbalanced now, whether or not a two-leg order is in hand."""
-    memory = turn.memory
-    for item in turn.config.pairs:
-        legs = memory.legs.get(memory.lanes[item.pair.id].legs)
-        if legs is not None:
-            advance(turn, legs)
-        else:
-            _repair_if_naked(turn, item.pair)
-
-
-def _repair_if_naked(turn: Turn, pair: Pair) -> None:
-    """A position whose legs differ by what a venue would trade has to be balanced, whoever made it so."""
-    position = turn.memory.ledger.position(pair.id)
-    if position is None or turn.memory.lanes[pair.id].legs:
-        return
-    if is_naked(turn.memory, turn.config, pair, position):
-        repair(turn, pair, "the legs of a position differ")
-
-
-def _leave_if_stuck(turn: Turn, pair: Pair) -> None:
-    """A position with one leg below what its venue takes can leave by no plan: the other leg is closed, the rest left.
-
-    What cannot be ordered is no part of the imbalance; it goes to the residual ledger when the other leg is flat.
-    """
-    memory, lane = turn.memory, turn.memory.lanes[pair.id]
-    position = memory.ledger.position(pair.id)
-    if position is None or lane.legs:
-        return
-    leg = stuck_leg(memory, turn.config, pair, position)
-    if not leg:
-        return
-    legs = LegPair(
-        id=f"{memory.run_digest}-{memory.seq}-{pair.id}-residue", position=position.id, pair=pair.id,
-        kind=IntentKind.EXIT, direction=position.direction, leg_order=LegOrder.SIMULTANEOUS, intent=None,
-        qty=abs(position.a.net_qty if leg == "a" else position.b.net_qty), started_ns=memory.now_ns,
-        offset_a=position.a.net_qty if leg == "a" else ZERO, offset_b=position.b.net_qty if leg == "b" else ZERO,
-        reason="residue",
-    )  # fmt: skip
-    _take_up(turn, legs)
-    advance(turn, legs)
-
-
-def _take_up(turn: Turn, legs: LegPair) -> None:
-    """A two-leg order over what stands, in hand and unbalanced from its start."""
-    memory = turn.memory
-    memory.legs[legs.id] = legs
-    memory.orders.held[legs.id] = None
-    memory.lanes[legs.pair].legs = legs.id
-    legs.move(LegState.UNBALANCED, memory.now_ns)
-    memory.incident_times = (*memory.incident_times, memory.now_ns)
-    rows.incident_row(turn, legs, 0, "")
-
-
 def watch_positions(turn: Turn) -> None:
     """Compare every balanced position with what the venues say.
 
@@ -263,19 +223,19 @@ def watch_positions(turn: Turn) -> None:
     for item in turn.config.pairs:
         pair, lane = item.pair, memory.lanes[item.pair.id]
         position = memory.ledger.position(pair.id)
+        if position is None:
+            lane.foreign = ()
         if position is None or lane.legs or _is_waiting(turn, pair):
             lane.mismatch_ns = None
             continue
         differences = _differences(turn, pair, position)
         if not differences:
             lane.mismatch_ns = None
-            _repair_if_naked(turn, pair)
-            _leave_if_stuck(turn, pair)
+            repair_if_naked(turn, pair)
+            leave_if_stuck(turn, pair)
         elif lane.mismatch_ns is None or now_ns - lane.mismatch_ns >= turn.config.execution.position_check_s * 1e9:
-            lane.mismatch_ns = now_ns
-            for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg, _ in differences}):
-                turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} differs"))
-        elif all(_told_ns(turn, pair, leg, is_whole=True) > lane.mismatch_ns for leg, _ in differences) and (
+            _doubt(turn, pair, differences)
+        elif all(_is_confirmed(turn, pair, leg) for leg, _ in differences) and (
             now_ns - lane.mismatch_ns >= turn.config.execution.unknown_grace_s * 1e9
         ):
             lane.mismatch_ns = None
@@ -284,9 +244,34 @@ def watch_positions(turn: Turn) -> None:
             repair(turn, pair, "position differs from the venue's")
 
 
+def doubt_positions(turn: Turn) -> None:
+    """A venue told what it holds: where that differs, ask at once and hold what the pair plans until it is settled."""
+    for item in turn.config.pairs:
+        lane, position = turn.memory.lanes[item.pair.id], turn.memory.ledger.position(item.pair.id)
+        if position is None or lane.legs or lane.mismatch_ns is not None or _is_waiting(turn, item.pair):
+            continue
+        if differences := _differences(turn, item.pair, position):
+            _doubt(turn, item.pair, differences)
+
+
+def _doubt(turn: Turn, pair: Pair, differences: tuple[tuple[str, Decimal], ...]) -> None:
+    lane = turn.memory.lanes[pair.id]
+    lane.mismatch_ns, lane.mismatch_seq = turn.memory.now_ns, turn.memory.seq
+    for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg, _ in differences}):
+        turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} differs"))
+
+
 def _is_waiting(turn: Turn, pair: Pair) -> bool:
     """Whether an order of the pair may still move what the venues hold."""
     return any(line.request.pair == pair.id for line in turn.memory.orders.working())
+
+
+def _is_confirmed(turn: Turn, pair: Pair, leg: str) -> bool:
+    """Whether a whole reading of a leg was told since the venue was asked, in a later step."""
+    lane, instrument = turn.memory.lanes[pair.id], turn.memory.market.instruments[leg_instrument(pair, leg)]
+    key = instrument.id if instrument.kind is InstrumentKind.PERPETUAL else instrument.venue
+    is_later = turn.memory.told_seq.get(key, 0) > lane.mismatch_seq
+    return is_later and _told_ns(turn, pair, leg, is_whole=True) >= (lane.mismatch_ns or 0)
 
 
 def _told_ns(turn: Turn, pair: Pair, leg: str, *, is_whole: bool) -> int:
@@ -330,40 +315,26 @@ def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[
 
 
 def _adjust(turn: Turn, pair: Pair, leg: str, off: Decimal) -> None:
-    """Book what the venue did without us as an execution at the newest mid, free of fees."""
-    memory = turn.memory
-    instrument = memory.market.instruments[leg_instrument(pair, leg)]
-    side = Side.BUY if off > 0 else Side.SELL
-    price = decimal_of(mid_of(memory, instrument.id))
-    fill = Fill(
-        instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None,
-        venue_order_id=None, side=side, qty=abs(off), price=price, fee=None, liquidity=None, received_ns=memory.now_ns,
-        venue_ns=None,
-    )  # fmt: skip
-    tag = FillTag(
-        pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=price,
-        multiplier=Decimal(1) if leg == "a" else pair.multiplier,
-    )  # fmt: skip
-    memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=Fee(ZERO, AssetId(instrument.quote)))
-
-
-def repair(turn: Turn, pair: Pair, why: str) -> None:
-    """Open a two-leg order over what stands, so that the imbalance is worked; nothing while one is in hand."""
+    """Book what the venue did without us, once: at the executions it told where they explain the whole difference,
+    else as one at the newest mid, free of fees."""
     memory, lane = turn.memory, turn.memory.lanes[pair.id]
-    position = memory.ledger.position(pair.id)
-    if lane.legs or position is None or not position.net_qty:
-        return
-    name = f"{memory.run_digest}-{memory.seq}-{pair.id}-repair"
-    legs = LegPair(
-        id=name, position=position.id, pair=pair.id, kind=IntentKind.ENTER, direction=position.direction,
-        leg_order=LegOrder.SIMULTANEOUS, intent=None, qty=abs(position.a.net_qty), started_ns=memory.now_ns,
-        offset_a=position.a.net_qty, offset_b=position.b.net_qty, reason=why,
+    instrument = memory.market.instruments[leg_instrument(pair, leg)]
+    position = memory.ledger.positions[pair.id]
+    mine = tuple(fill for fill in lane.foreign if fill.instrument == instrument.id)
+    lane.foreign = tuple(fill for fill in lane.foreign if fill.instrument != instrument.id)
+    is_told = sum((fill.side.sign * fill.qty for fill in mine), ZERO) == off
+    price = decimal_of(mid_of(memory, instrument.id))
+    unseen = Fill(
+        instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None,
+        venue_order_id=None, side=Side.BUY if off > 0 else Side.SELL, qty=abs(off), price=price,
+        fee=Fee(ZERO, AssetId(instrument.quote)), liquidity=None, received_ns=memory.now_ns, venue_ns=None,
     )  # fmt: skip
-    _take_up(turn, legs)
-    turn.alert(
-        f"unbalanced/{name}",
-        Severity.ERROR,
-        f"a pair is unbalanced: {why}",
-        {"pair": pair.id, "naked_qty": position.net_qty},
-    )
-    advance(turn, legs)
+    for fill in mine if is_told else (unseen,):
+        tag = FillTag(
+            pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=fill.price,
+            multiplier=Decimal(1) if leg == "a" else pair.multiplier,
+        )  # fmt: skip
+        fee, usdt_mid = _fee_of(turn, fill, instrument)
+        memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
+        if is_told:
+            rows.fill_row(turn, fill, pair.id, leg, fee, position.id)

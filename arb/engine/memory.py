@@ -59,7 +59,12 @@ class Lane:
     dislocated_ns: int | None = None
     """Since when d has been implausibly far from fair."""
     mismatch_ns: int | None = None
-    """When a venue was asked about a quantity that differs from the position's."""
+    """When a venue was asked about a quantity that differs from the position's; until that is settled nothing opens
+    or closes by plan."""
+    mismatch_seq: int = 0
+    """The step in which it was asked: only words of later steps confirm."""
+    foreign: tuple[Fill, ...] = ()
+    """Executions of orders that are not ours while a position was open: what a confirmed difference is booked at."""
     fill_ns: int = NEVER_NS
     """When the pair's last execution was booked."""
     edge_d_bps: float = 0.0
@@ -114,6 +119,8 @@ class Memory:
     """When a venue last told all its balances (by its name) or one of them (by `venue/ASSET`)."""
     contracts_ns: dict[InstrumentId, int] = attrs.field(factory=dict)
     """When a venue last told a contract position."""
+    told_seq: dict[str, int] = attrs.field(factory=dict)
+    """The step in which a venue (by its name) last told all its balances, or a contract position (by instrument)."""
     venue_up_ns: dict[VenueId, int] = attrs.field(factory=dict)
     """When a venue came back from maintenance."""
     position_check_ns: int = 0

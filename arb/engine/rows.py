@@ -11,7 +11,7 @@ from decimal import Decimal
 from arb.domain.costs import close_bps, open_bps
 from arb.domain.effects import Cell, Table
 from arb.domain.fees import Fee
-from arb.domain.ids import symbol_of
+from arb.domain.ids import PairId, symbol_of
 from arb.domain.intent import IntentKind
 from arb.domain.order import Fill
 from arb.domain.pair import Direction, Pair
@@ -42,7 +42,7 @@ def order_row(turn: Turn, line: OrderLine, position: str) -> None:
     turn.record(Table.ORDERS, request.client_order_id, line.revision, request.pair, row)
 
 
-def fill_row(turn: Turn, fill: Fill, line: OrderLine, fee: Fee, position: str) -> None:
+def fill_row(turn: Turn, fill: Fill, pair: PairId, leg: str, fee: Fee, position: str) -> None:
     """One execution, written once."""
     memory, fx = turn.memory, turn.memory.fx
     mark = fx.mark()
@@ -53,7 +53,7 @@ def fill_row(turn: Turn, fill: Fill, line: OrderLine, fee: Fee, position: str) -
         rate = fill.price * (mid or Decimal(0)) if instrument.quote == "USDT" else fill.price
     received_ns = memory.market.wall_ns(fill.received_ns)
     row: dict[str, Cell] = {
-        "position": position, "leg": line.request.leg, "order_id": line.venue_order_id, "venue": fill.venue,
+        "position": position, "leg": leg, "order_id": fill.venue_order_id, "venue": fill.venue,
         "trade_id": fill.trade_id, "kind": instrument.kind.value, "symbol": instrument.symbol, "side": fill.side.value,
         "qty": fill.qty, "price": fill.price, "quote_currency": instrument.quote, "fee": fee.amount,
         "fee_currency": fee.asset, "fee_krw": fee.amount * rate if rate is not None else None,
@@ -61,11 +61,11 @@ def fill_row(turn: Turn, fill: Fill, line: OrderLine, fee: Fee, position: str) -
         "fx_mid": mid,
         "fx_time_ns": memory.market.wall_ns(fx.received_ns) if not fx.is_static and mark is not None else None,
         "bank_rate": fx.bank_rate, "liquidity": fill.liquidity.value if fill.liquidity is not None else None,
-        "client_order_id": line.request.client_order_id, "venue_time_ns": fill.venue_ns,
+        "client_order_id": fill.client_order_id, "venue_time_ns": fill.venue_ns,
         "received_time_ns": received_ns,
         "time_kst": received_ns + 9 * 3_600_000_000_000,
     }  # fmt: skip
-    turn.record(Table.FILLS, f"{fill.instrument}|{fill.trade_id}", 0, line.request.pair, row)
+    turn.record(Table.FILLS, f"{fill.instrument}|{fill.trade_id}", 0, pair, row)
 
 
 def _result(parts: Attribution | None) -> dict[str, Cell]:

@@ -42,6 +42,9 @@ def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any]) -> None:
     if answer.intent is None:
         refuse(turn, item.pair, answer.look.direction, answer.look.refusal, is_safety=False)
         return
+    if lane.mismatch_ns is not None and not lane.is_emergency:
+        refuse(turn, item.pair, answer.intent.direction, "position_differs", is_safety=True)
+        return
     refusal = admit(answer.intent, risk_view(memory, turn.config, view, answer.intent, lane))
     if refusal is not None:
         refuse(turn, item.pair, answer.intent.direction, refusal.reason, is_safety=refusal.is_safety)

@@ -6,13 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from arb.domain.effects import Alert
-from arb.domain.events import BalanceSeen, InstrumentSeen, PositionSeen
-from arb.domain.ids import AssetId, PairId, VenueId
+from arb.domain.effects import Alert, Table
+from arb.domain.events import BalanceSeen, FillSeen, InstrumentSeen, PositionSeen
+from arb.domain.fees import Fee
+from arb.domain.ids import AssetId, ClientOrderId, PairId, TradeId, VenueId
 from arb.domain.instrument import InstrumentKind
-from arb.domain.order import Balance, Purpose
+from arb.domain.order import Balance, Fill, Liquidity, Purpose, Side
 from arb.engine.view import net_delta_krw
-from tests.engine.exchange import FULL, A, Exchange, Reply, cheap, contract, fresh, rules
+from tests.engine.exchange import FULL, A, B, Exchange, Reply, cheap, contract, fresh, rules
 from tests.engine.test_incidents import entered, net, scripted
 
 D = Decimal
@@ -91,3 +92,56 @@ def test_legs_that_differ_by_dust_are_balanced_and_the_dust_counts_in_delta() ->
     assert exchange.engine.is_settled()
     assert exchange.engine.unbalanced() == ()
     assert net_delta_krw(memory, exchange.engine.config) == position.net_qty * D(str(cheap(70)))
+
+
+def taken_away(exchange: Exchange) -> Decimal:
+    """The venue closes a part of the contract by an order of its own; the rest of the pair learns it by messages."""
+    qty = D("0.006")
+    exchange.contracts += qty
+    exchange.now_ns += 1
+    exchange.put(FillSeen(at_ns=exchange.now_ns, fill=adl_fill(exchange.now_ns, qty)))
+    exchange.put(PositionSeen(at_ns=exchange.now_ns, position=contract(exchange.contracts)))
+    return qty
+
+
+def adl_fill(at_ns: int, qty: Decimal) -> Fill:
+    """An execution under a name that is not ours."""
+    return Fill(
+        instrument=B, trade_id=TradeId("adl-1"), client_order_id=ClientOrderId("adl_autoclose"), venue_order_id=None,
+        side=Side.BUY, qty=qty, price=D(103_000), fee=Fee(D(0), AssetId("USDT")), liquidity=Liquidity.TAKER,
+        received_ns=at_ns, venue_ns=None,
+    )  # fmt: skip
+
+
+def test_what_a_venue_takes_away_is_booked_once_and_the_other_leg_follows_before_any_exit() -> None:
+    exchange = entered(scripted())
+    position = exchange.engine.memory.ledger.positions[PairId("BTC")]
+    qty = taken_away(exchange)
+    assert [query.venue for query in exchange.readings] == ["binance_usdm"]
+    exchange.run(1, cheap(0))
+    assert len(exchange.submitted) == 2
+    while len(exchange.submitted) < 3:
+        exchange.run(0.1, cheap(0))
+    reverse = exchange.submitted[2]
+    assert (reverse.purpose, reverse.instrument, reverse.qty) == (Purpose.REVERSE, A, qty)
+    after = exchange.engine.memory.ledger.positions[PairId("BTC")]
+    assert after.b.net_qty == position.b.net_qty + qty == exchange.contracts
+    exchange.put(FillSeen(at_ns=exchange.now_ns, fill=adl_fill(exchange.now_ns, qty)))
+    exchange.run(15, cheap(0))
+    assert [r.purpose for r in exchange.submitted[3:]] == [Purpose.EXIT, Purpose.HEDGE]
+    assert (exchange.coins, exchange.contracts) == (D(0), D(0))
+    assert exchange.engine.is_settled()
+    assert exchange.engine.unbalanced() == ()
+    told = [row for row in exchange.rows(Table.FILLS) if row["client_order_id"] == "adl_autoclose"]
+    assert [(row["qty"], row["price"]) for row in told] == [(qty, D(103_000))]
+
+
+def test_what_a_venue_takes_away_without_telling_an_execution_is_booked_at_mid() -> None:
+    exchange = entered(scripted())
+    exchange.contracts += D("0.006")
+    exchange.now_ns += 1
+    exchange.put(PositionSeen(at_ns=exchange.now_ns, position=contract(exchange.contracts)))
+    exchange.run(20, cheap(0))
+    assert (exchange.coins, exchange.contracts) == (D(0), D(0))
+    assert [r.purpose for r in exchange.submitted[2:]] == [Purpose.REVERSE, Purpose.EXIT, Purpose.HEDGE]
+    assert exchange.engine.is_settled()
