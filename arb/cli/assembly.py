@@ -16,13 +16,14 @@ from arb.cli.beginning import beginning
 from arb.cli.data_dir import DataDir
 from arb.cli.engine_config import engine_config, pair_strategies
 from arb.cli.observers import Observers
-from arb.cli.schema import DataSource, Settings
+from arb.cli.schema import DataSource, Settings, VenueSection
 from arb.cli.sight import ObservedInbox, Sight
 from arb.cli.surroundings import Surroundings
 from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
 from arb.domain.effects import Cell, Record, Table
 from arb.domain.events import StorageSeen
 from arb.domain.ids import VenueId
+from arb.domain.instrument import Instrument
 from arb.engine import Engine
 from arb.ports import OrderGateway
 from arb.storage.csv import CsvStore
@@ -119,8 +120,15 @@ class Assembly:
         wanted = wanted_instruments(self.settings)
         for venue in wanted:
             self.urls.setdefault(venue, real_urls(self.settings, venue))
+        sections = self.settings.venues.items()
+        limits = {VenueId(name): section.rate_limit for name, section in sections if section.rate_limit is not None}
         async with open_venues(
-            wanted, self.urls, clock=self.around.clock, dialer=self.around.dialer, within_s=VENUES_WITHIN_S
+            wanted,
+            self.urls,
+            clock=self.around.clock,
+            dialer=self.around.dialer,
+            within_s=VENUES_WITHIN_S,
+            limits=limits,
         ) as access:
             self.access.update(access)
             self.boards.update({venue: VenueStatusBoard(venue, self.around.clock, self.sink) for venue in access})
@@ -180,8 +188,9 @@ class Assembly:
         return access.spec.client_ping_s if section is None else section.heartbeat_interval
 
     def _source_settings(self, access: VenueAccess) -> SourceSettings:
+        section = self.settings.venues.get(access.spec.venue, VenueSection())
         return SourceSettings(
-            levels=self.settings.journal.depth_levels,
+            levels=min(self.settings.journal.depth_levels, section.max_depth),
             is_rest_only=self.settings.data_source is DataSource.REST,
             silent_after_ms=self.settings.ws.silent_after_ms,
             heartbeat_s=self.heartbeat_s(access),
@@ -260,8 +269,8 @@ class Assembly:
         )
 
 
-def _plan_at(access: VenueAccess, instruments: tuple[object, ...], index: int) -> StreamPlan:
-    return access.market.streams(instruments, access.spec.venue)[index]  # type: ignore[arg-type]  # the tuple that `streams` took before
+def _plan_at(access: VenueAccess, instruments: tuple[Instrument, ...], index: int) -> StreamPlan:
+    return access.market.streams(instruments, access.spec.venue)[index]
 
 
 def renewal_s(access: VenueAccess) -> float | None:

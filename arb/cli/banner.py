@@ -36,7 +36,10 @@ def banner_facts(loaded: Loaded, parts: Assembly) -> list[tuple[str, str]]:
         ("arb", f"{parts.around.build}, run {parts.around.run_id}"),
         ("mode", _MODES[settings.mode]),
         ("pairs", ", ".join(f"{pair.name} ({pair.a} / {pair.b})" for pair in settings.pairs)),
-        ("data", f"books over {settings.data_source.value}; everything is kept in {parts.data.root}"),
+        (
+            "data",
+            f"books over {settings.data_source.value}; tables as {settings.storage.backend.value} in {parts.data.root}",
+        ),
         ("limits", limits),
         ("fees", charged),
         ("FX", converted),

@@ -18,6 +18,7 @@ from arb.domain.order import OrderState
 from arb.supervision.decision import decide_rest
 from arb.supervision.shutdown import ShutdownStep
 from arb.supervision.stopping import Reason, Stop
+from arb.venues.wire.orders import VenueOrders
 
 log = logging.getLogger("arb.root")
 EMERGENCY_S = 1.0
@@ -59,8 +60,8 @@ async def _sweep(parts: Assembly, limit_s: float) -> None:
     what they say."""
     swept: list[Event] = []
 
-    async def one(orders: object) -> None:
-        swept.extend(await orders.sweep(limit_s))  # type: ignore[attr-defined]  # a VenueOrders
+    async def one(orders: VenueOrders) -> None:
+        swept.extend(await orders.sweep(limit_s))
 
     async with trio.open_nursery() as nursery:
         for orders in parts.orders.values():

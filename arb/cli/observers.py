@@ -44,7 +44,12 @@ def observers(settings: Settings, clock: Clock, *, run_id: RunId, build: str, co
         loop_times=meter.statistics,
     )
     facts = RunFacts(
-        mode=settings.mode.value, data_source=settings.data_source.value, build=build, run_id=run_id, live_enabled=False
+        mode=settings.mode.value,
+        env=settings.env,
+        data_source=settings.data_source.value,
+        build=build,
+        run_id=run_id,
+        live_enabled=False,
     )
     sight = Sight(clock=clock, console=console, metrics=metrics, board=HealthBoard(clock, facts), venues=venues)
     return Observers(metrics=metrics, tap=FeedTap(clock, metrics), meter=meter, sight=sight)

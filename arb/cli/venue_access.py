@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import attrs
 import trio
 
-from arb.cli.schema import Settings, VenueSection
+from arb.cli.schema import RateLimitSection, Settings, VenueSection
 from arb.domain.errors import ConfigError, TransientError
 from arb.domain.ids import InstrumentId, VenueId, instrument_id, symbol_of, venue_of
 from arb.domain.instrument import Instrument
@@ -94,6 +94,7 @@ async def open_venues(
     clock: Clock,
     dialer: Dialer,
     within_s: float,
+    limits: Mapping[VenueId, RateLimitSection],
 ) -> AsyncIterator[dict[VenueId, VenueAccess]]:
     """Clients and rules of every venue, for as long as the block lasts.
 
@@ -107,8 +108,12 @@ async def open_venues(
             if spec.market is None:
                 raise ConfigError(f"venue {venue!r} offers no market data")
             endpoint, prefix = split_url(urls[venue].rest)
-            limiter = RateLimiter(spec.rate, clock, venue=venue)
+            limit = limits.get(venue)
+            ceiling = None if limit is None else limit.max_requests_per_sec
+            limiter = RateLimiter(spec.rate, clock, venue=venue, ceiling_per_s=ceiling)
             target = HttpTarget(venue=venue, endpoint=endpoint, prefix=prefix)
+            if limit is not None:
+                target = attrs.evolve(target, max_retry=limit.max_retry, base_backoff_s=limit.base_backoff_seconds)
             http = await stack.enter_async_context(open_http(target, dialer=dialer, limiter=limiter, clock=clock))
             offset = VenueOffset()
             try:

@@ -42,6 +42,8 @@ class RunFacts:
     """What does not change during a run."""
 
     mode: str
+    env: str
+    """A word for where it runs: local, docker, …"""
     data_source: str
     build: str
     run_id: str
@@ -105,6 +107,7 @@ class HealthBoard:
         body: dict[str, object] = {
             "status": self.status(),
             "mode": facts.mode,
+            "env": facts.env,
             "data_source": facts.data_source,
             "uptime_seconds": (self._clock.monotonic_ns() - self._began_ns) / 1e9,
             "live_enabled": facts.live_enabled,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -178,3 +179,14 @@ def test_every_key_of_the_shipped_file_is_explained() -> None:
     )
 
     assert [line for line in bare if not line.startswith(allowed)] == []
+
+
+def test_every_key_is_read_somewhere() -> None:
+    rooms = Path(__file__).parents[2] / "arb"
+    schema = (rooms / "cli" / "schema.py").read_text()
+    program = "".join(path.read_text() for path in rooms.rglob("*.py") if path.name != "schema.py")
+    keys = set(re.findall(r"^    (\w+): ", schema, re.MULTILINE)) - {"mock"}
+
+    assert len(keys) > 60
+    assert {key for key in keys if not re.search(rf"\.{key}\b", program)} == set()
+    assert 'tree.get("mock"' in program

@@ -19,7 +19,7 @@ from tests.telemetry.test_metrics import HandClock, Turns, published
 
 
 def board() -> HealthBoard:
-    facts = RunFacts(mode="mock", data_source="ws", build="b", run_id="r", live_enabled=False)
+    facts = RunFacts(mode="mock", env="local", data_source="ws", build="b", run_id="r", live_enabled=False)
     return HealthBoard(HandClock(), facts)
 
 

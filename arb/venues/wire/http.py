@@ -41,6 +41,10 @@ class HttpTarget:
     """Path of the base URL, put in front of every request's own."""
     answer_within_s: float = 10.0
     """A request that takes longer, connecting included, is `VenueUnavailable`."""
+    max_retry: int = 0
+    """How often a read that failed is asked again before it is `VenueUnavailable`; a venue that limits us is not."""
+    base_backoff_s: float = 0.5
+    """Before the first of these; doubled for each further one."""
 
 
 class TimedAnswer(NamedTuple):
@@ -88,6 +92,16 @@ class HttpClient:
             RateLimited: 429 or 418, or the venue wants silence.
             VenueUnavailable: any other status but 2xx, or no answer.
         """
+        for retry in range(self._target.max_retry):
+            try:
+                return await self._read_once(request, priority)
+            except RateLimited:
+                raise
+            except VenueUnavailable:
+                await trio.sleep(self._target.base_backoff_s * 2**retry)
+        return await self._read_once(request, priority)
+
+    async def _read_once(self, request: HttpRequest, priority: Priority) -> TimedAnswer:
         timed = await self._timed(request, priority)
         answer = timed.answer
         if 200 <= answer.status < 300:

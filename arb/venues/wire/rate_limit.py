@@ -58,11 +58,13 @@ class RateStatistics:
 class RateLimiter:
     """Every request of a venue passes here first."""
 
-    def __init__(self, rules: RateRules, clock: Clock, *, venue: VenueId) -> None:
+    def __init__(self, rules: RateRules, clock: Clock, *, venue: VenueId, ceiling_per_s: float | None = None) -> None:
         self._rules = rules
         self._clock = clock
         self._venue = venue
         self._windows = {bucket.name: _Window(bucket) for bucket in rules.buckets}
+        self._ceiling = None if ceiling_per_s is None else _Window(_ceiling(ceiling_per_s))
+        """What the operator allows on top of the venue's own budgets, whatever the bucket."""
         self._silent_until_ns = 0
         self._is_banned = False
         self._reason = ""
@@ -70,7 +72,11 @@ class RateLimiter:
 
     async def take(self, bucket: str, weight: int, priority: Priority) -> None:
         """Wait for `weight` tokens, behind whoever is more urgent."""
-        window = self._windows[bucket]
+        if self._ceiling is not None:
+            await self._take(self._ceiling, 1, priority)
+        await self._take(self._windows[bucket], weight, priority)
+
+    async def _take(self, window: _Window, weight: int, priority: Priority) -> None:
         with window.queued(priority) as ticket:
             await trio.lowlevel.checkpoint()
             while (wait_ns := self._wait_ns(window, weight, priority)) > 0 or window.queue[0] != ticket:
@@ -79,12 +85,13 @@ class RateLimiter:
 
     def take_nowait(self, bucket: str, weight: int, priority: Priority) -> bool:
         """Take the tokens if they are there and nobody more urgent waits."""
-        window = self._windows[bucket]
-        now_ns = self._clock.monotonic_ns()
-        is_behind = bool(window.queue) and window.queue[0][0] <= priority.value
-        if is_behind or self._wait_ns(window, weight, priority) > 0:
-            return False
-        window.take(weight, now_ns)
+        wanted = [(self._windows[bucket], weight), *([(self._ceiling, 1)] if self._ceiling is not None else [])]
+        for window, tokens in wanted:
+            is_behind = bool(window.queue) and window.queue[0][0] <= priority.value
+            if is_behind or self._wait_ns(window, tokens, priority) > 0:
+                return False
+        for window, tokens in wanted:
+            window.take(tokens, self._clock.monotonic_ns())
         return True
 
     def check_back_off(self) -> None:
@@ -130,6 +137,12 @@ class RateLimiter:
     def _wait_ns(self, window: _Window, weight: int, priority: Priority) -> int:
         now_ns = self._clock.monotonic_ns()
         return max(self._silent_until_ns - now_ns, window.wait_ns(weight, priority, now_ns))
+
+
+def _ceiling(per_s: float) -> Bucket:
+    """`max_requests_per_sec` as a bucket; less than one a second is one in a longer window."""
+    capacity = max(1, int(per_s))
+    return Bucket(name="max_requests_per_sec", capacity=capacity, window_s=capacity / per_s, reserve=0)
 
 
 class _Window:

@@ -17,12 +17,12 @@ POST = HttpRequest(method="POST", path="/v1/thing", bucket="all", body=b'{"a":1}
 
 
 @asynccontextmanager
-async def client(*script, rules=None):
+async def client(*script, rules=None, **target_words):
     clock = TrioClock()
     async with trio.open_nursery() as nursery:
         dialer = ScriptedDialer(nursery, *script)
         limiter = RateLimiter(rules or Rules(), clock, venue=VENUE)
-        target = HttpTarget(venue=VENUE, endpoint=HERE, prefix="/base", answer_within_s=5.0)
+        target = HttpTarget(venue=VENUE, endpoint=HERE, prefix="/base", answer_within_s=5.0, **target_words)
         async with open_http(target, dialer=dialer, limiter=limiter, clock=clock) as http:
             yield http, dialer
         assert all(stream.is_closed for stream in dialer.opened), "a connection leaked"
@@ -114,3 +114,33 @@ async def test_cancelling_a_request_leaks_no_connection(autojump_clock):
         async with client(slow) as (http, _):
             with trio.move_on_after(step * 0.25):
                 await http.read(GET)
+
+
+async def test_a_read_that_fails_is_asked_again_as_often_as_configured_and_ever_later(autojump_clock):
+    asked = []
+
+    def answer(*_):
+        asked.append(trio.current_time())
+        return ok(b"down", status=503) if len(asked) < 4 else ok(b"up")
+
+    async with client(partial(serve_http, answer=answer), max_retry=3, base_backoff_s=0.5) as (http, _):
+        assert (await http.read(GET)).body == b"up"
+        assert asked == [0, 0.5, 1.5, 3.5]
+    asked.clear()
+    async with client(partial(serve_http, answer=answer), max_retry=1) as (http, _):
+        with pytest.raises(VenueUnavailable, match="503"):
+            await http.read(GET)
+    assert len(asked) == 2
+
+
+async def test_a_venue_that_limits_us_is_not_asked_again(autojump_clock):
+    asked = []
+
+    def answer(*_):
+        asked.append(trio.current_time())
+        return ok(status=429, retry_after="9")
+
+    async with client(partial(serve_http, answer=answer), max_retry=3) as (http, _):
+        with pytest.raises(RateLimited):
+            await http.read(GET)
+    assert len(asked) == 1

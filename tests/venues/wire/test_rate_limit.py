@@ -136,3 +136,23 @@ def test_no_window_whichever_way_it_is_aligned_holds_more_than_the_capacity(wish
     assert len(taken) == len(wishes)
     for start, _ in taken:
         assert sum(weight for at, weight in taken if start <= at < start + 1.0 - 1e-6) <= SMALL.capacity
+
+
+async def test_the_operators_ceiling_holds_over_every_bucket(autojump_clock):
+    wide = Bucket(name="wide", capacity=100, window_s=1.0, reserve=0)
+    rate = RateLimiter(Rules(SMALL, wide), TrioClock(), venue=VENUE, ceiling_per_s=2.0)
+    times = []
+    for bucket in ("wide", "order", "wide", "wide"):
+        await rate.take(bucket, 1, Priority.CANCEL)
+        times.append(trio.current_time())
+    assert times == [0, 0, 1, 1]
+    assert not rate.take_nowait("wide", 1, Priority.CANCEL)
+    await trio.sleep(1)
+    assert rate.take_nowait("wide", 1, Priority.CANCEL)
+
+
+async def test_a_ceiling_below_one_a_second_is_one_in_a_longer_window(autojump_clock):
+    rate = RateLimiter(Rules(SMALL), TrioClock(), venue=VENUE, ceiling_per_s=0.5)
+    await rate.take("order", 1, Priority.CANCEL)
+    await rate.take("order", 1, Priority.CANCEL)
+    assert trio.current_time() == 2
