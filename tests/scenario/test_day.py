@@ -24,7 +24,7 @@ SLOW = (
     ONE_PAIR,
     "interval=600",
     "ws.silent_after_ms=120000",
-    "watchdog.interval_s=60",
+    "watchdog.interval_s=120",
     "watchdog.max_ws_lag_ms=600000",
     "watchdog.warn_ws_lag_ms=300000",
     "watchdog.max_loop_latency_ms=600000",
@@ -82,7 +82,7 @@ def day(seed: int, seconds: float = DAY_S) -> Day:
             seed=seed,
             market=MARKET,
             faults=FAULTS,
-            check_s=60.0,
+            check_s=120.0,
             status_every_s=900.0,
         )
         events = [step.event for step in whole.steps()]
