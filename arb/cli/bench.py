@@ -123,7 +123,8 @@ def _cpu_model() -> str:
 def _grid(results: Iterable[BenchResult]) -> Grid:
     grid = Grid("name", "median", "p99", "unit", "n", "ratio", "of", box=None)
     for column in grid.columns:
-        column.no_wrap = True
+        column.no_wrap = column.header != "of"
+        column.min_width = None if column.header == "of" else len(str(column.header))
         column.justify = "right" if column.header in ("median", "p99", "n", "ratio") else "left"
     for found in results:
         ratio = f"{found.ratio:.2f}" if found.reference else ""
