@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from functools import partial
 
 import trio
 
 from arb.cli.assembly import Assembly
-from arb.domain.events import Event, HealthSeen, Level
-from arb.domain.order import OrderState
+from arb.domain.events import Event, HealthSeen, Level, OrderUpdated
+from arb.domain.order import OrderState, OrderUpdate
 from arb.supervision.decision import decide_rest
 from arb.supervision.shutdown import ShutdownStep
 from arb.supervision.stopping import Reason, Stop
@@ -46,9 +47,10 @@ async def _emergency(parts: Assembly, reason: Reason) -> None:
     """Let the core answer CRITICAL: at most one bounded reduce-only order per unbalanced pair, then wait for its
     fate."""
     event = HealthSeen(at_ns=parts.around.clock.monotonic_ns(), level=Level.CRITICAL, reasons=(reason.text,))
+    never_sent = _withdrawn(parts)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(parts.dispatch.release)
-        decide_rest(parts.engine, [*_left(parts), event], parts.journal, parts.dispatch)
+        decide_rest(parts.engine, [*_left(parts), event, *never_sent], parts.journal, parts.dispatch)
         with trio.move_on_after(EMERGENCY_S * 0.9):
             while parts.engine.open_orders():
                 decide_rest(parts.engine, [await parts.inbox.receive()], parts.journal, parts.dispatch)
@@ -58,7 +60,7 @@ async def _emergency(parts: Assembly, reason: Reason) -> None:
 async def _sweep(parts: Assembly, limit_s: float) -> None:
     """Ask every venue for the answers still out, cancel by client id what is not known to have ended, and journal
     what they say."""
-    swept: list[Event] = []
+    swept: list[Event] = _withdrawn(parts)
 
     async def one(orders: VenueOrders) -> None:
         swept.extend(await orders.sweep(limit_s))
@@ -89,6 +91,25 @@ async def _decide_rest(parts: Assembly) -> None:
         words = "; ".join((*(f"pair {pair}" for pair in unbalanced), *orders))
         parts.stop.ask(Stop.FAILED, f"not everything is balanced: {words}")
         log.error("unbalanced_at_the_end", extra={"what": words})
+
+
+def _withdrawn(parts: Assembly) -> list[Event]:
+    """Orders that still waited for the journal when trading ended: they must not leave now, and the core is told so."""
+    now_ns = parts.around.clock.monotonic_ns()
+    return [
+        OrderUpdated(
+            at_ns=now_ns,
+            update=OrderUpdate(
+                client_order_id=order.request.client_order_id,
+                instrument=order.request.instrument,
+                state=OrderState.REJECTED,
+                filled_qty=Decimal(0),
+                reason="not_sent: trading ended before it left",
+                received_ns=now_ns,
+            ),
+        )
+        for order in parts.dispatch.withdraw()
+    ]
 
 
 def _left(parts: Assembly) -> Iterator[Event]:

@@ -14,6 +14,7 @@ import trio
 
 from arb.domain.effects import Alert, Cancel, Effect, Halt, Publish, Query, QueryAccount, Record, Submit
 from arb.domain.ids import VenueId, venue_of
+from arb.domain.order import ApprovedOrder
 from arb.ports import AlertSink, Journal, OrderGateway, Store
 
 
@@ -61,6 +62,12 @@ class Dispatch:
                 self._halt(effect.reason)
             case _:
                 assert_never(effect)
+
+    def withdraw(self) -> tuple[ApprovedOrder, ...]:
+        """Take back every order that has not left, once `release` no longer runs; none of them ever will."""
+        orders = tuple(order for submit, _ in self._waiting for order in submit.orders)
+        self._waiting.clear()
+        return orders
 
     async def release(self) -> Never:
         """Let each batch of orders go once its step is synced, in order; both legs of a batch together.

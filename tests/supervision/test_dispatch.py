@@ -181,3 +181,20 @@ async def test_a_disk_that_has_failed_lets_nothing_go(autojump_clock: MockClock)
         await dispatch.release()
 
     assert edges.log == []
+
+
+async def test_what_waited_when_trading_ended_is_taken_back_and_never_leaves(autojump_clock: MockClock) -> None:
+    journal, edges = SlowJournal(), Edges()
+    dispatch = wired(journal, edges)
+    dispatch.put(Submit((order("arb1"), order("arb2"))), 5)
+    with trio.move_on_after(1):
+        await dispatch.release()
+
+    taken_back = dispatch.withdraw()
+    dispatch.put(Submit((order("arb3"),)), 9)
+    journal.sync(9)
+    with trio.move_on_after(1):
+        await dispatch.release()
+
+    assert [one.request.client_order_id for one in taken_back] == ["arb1", "arb2"]
+    assert edges.log == ["submit arb3"]
