@@ -13,10 +13,11 @@ from importlib import import_module
 from typing import Final, NoReturn, Protocol, cast
 
 from arb import __version__
-from arb.domain.errors import ArbError, ConfigError
+from arb.domain.errors import ArbError, ConfigError, UnsafeToTrade
 
 USAGE_ERROR: Final = 2
 FAILED: Final = 1
+REFUSED: Final = 4
 COMMANDS: Final = {
     "run": "run the engine: mock or paper",
     "check": "validate a configuration and show its effective values",
@@ -76,6 +77,8 @@ def _guarded(args: argparse.Namespace) -> int:
         return _module(args.command).run(args)
     except ConfigError as error:
         return _told(args, error, USAGE_ERROR)
+    except UnsafeToTrade as error:
+        return _told(args, error, REFUSED)
     except ArbError as error:
         return _told(args, error, FAILED)
     except BrokenPipeError:

@@ -24,6 +24,8 @@ class Mode(Enum):
 
     MOCK = "mock"
     PAPER = "paper"
+    SHADOW = "shadow"
+    LIVE = "live"
 
 
 class DataSource(Enum):
@@ -159,6 +161,16 @@ class PaperSection:
 
 
 @attrs.frozen(kw_only=True)
+class ArmSection:
+    """`[arm]`: the operator's written permission for real orders."""
+
+    file: str = ".live_trading_ok"
+    """Relative to the directory in which the engine is started."""
+    valid_hours: float = ranged(24, "h", 0.1, 720)
+    """How long a permission that `arb arm` writes is valid."""
+
+
+@attrs.frozen(kw_only=True)
 class JournalSection:
     """`[journal]`"""
 
@@ -289,6 +301,7 @@ class Settings:
     risk: RiskLimits
     fees: FeesSection
     paper: PaperSection
+    arm: ArmSection = attrs.field(factory=ArmSection)
     journal: JournalSection = attrs.field(factory=JournalSection)
     ws: WsSection = attrs.field(factory=WsSection)
     storage: StorageSection = attrs.field(factory=StorageSection)

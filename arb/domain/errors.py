@@ -14,6 +14,7 @@
     ├─ OrderUnknown            the order's fate is NOT known: ask before acting
     ├─ ProtocolError           the venue said something we do not understand
     ├─ ConfigError             a person must fix it; refuse to start
+    ├─ UnsafeToTrade           something real is open or unexplained; refuse to start, exit 4
     ├─ JournalFull             the journal cannot take another event; CRITICAL
     └─ InvariantBroken         we are wrong about the world; CRITICAL
 """
@@ -93,6 +94,10 @@ class ProtocolError(ArbError):
 
 class ConfigError(ArbError):
     """A person must fix the configuration; the message says what, where and what to do."""
+
+
+class UnsafeToTrade(ArbError):
+    """Something real is open or unexplained and the engine cannot take care of it: refuse before the first order."""
 
 
 class JournalFull(ArbError):

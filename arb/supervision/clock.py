@@ -26,11 +26,23 @@ class AnchoredClock:
 
     def __init__(self, system_wall_ns: Callable[[], int] = time.time_ns) -> None:
         self._system_wall_ns = system_wall_ns
+        self._shift_ns = 0
         self._offset_ns = system_wall_ns() - self.monotonic_ns()
 
+    def continue_from(self, monotonic_ns: int, wall_ns: int) -> None:
+        """Go on where an earlier process ended: monotonic time then, and as much more as wall time says has passed.
+
+        Ages and timers of a recovered engine hold over restarts and reboots; time never runs backwards. To be called
+        before anybody has read the clock.
+        """
+        gone_ns = max(self.wall_ns() - wall_ns, 0)
+        shift_ns = monotonic_ns + gone_ns - self.monotonic_ns()
+        self._shift_ns += shift_ns
+        self._offset_ns -= shift_ns
+
     def monotonic_ns(self) -> int:
-        """Trio's clock: virtual under a mock clock."""
-        return int(trio.current_time() * 1e9)
+        """Trio's clock, virtual under a mock clock, from where the last process ended."""
+        return int(trio.current_time() * 1e9) + self._shift_ns
 
     def wall_ns(self) -> int:
         """UTC by the last anchor."""

@@ -19,7 +19,7 @@ from typing import Never, Protocol
 import attrs
 import trio
 
-from arb.domain.errors import ConfigError, InvariantBroken, JournalFull
+from arb.domain.errors import ConfigError, InvariantBroken, JournalFull, UnsafeToTrade
 from arb.domain.events import Command, CommandKind
 from arb.ports import Clock, EventSink
 from arb.supervision.shutdown import ShutdownStep, StepReport, leaves, perform
@@ -183,6 +183,9 @@ def _classify(plan: Plan, name: str, failure: BaseExceptionGroup[BaseException])
     for error in leaves(failure):
         if isinstance(error, ConfigError):
             plan.stop.ask(Stop.MISCONFIGURED, str(error))
+            continue
+        if isinstance(error, UnsafeToTrade):
+            plan.stop.ask(Stop.UNSAFE, str(error))
             continue
         plan.on_failure(name, error)
         stop = Stop.CRITICAL if isinstance(error, JournalFull | InvariantBroken) else Stop.BUG

@@ -79,3 +79,17 @@ async def test_a_jump_of_the_wall_clock_is_told_once_and_offsets_are_measured_ag
     jumps = [event for event in drained(inbox) if isinstance(event, ClockJumped)]
     assert [jump.jump_ns for jump in jumps] == [7_000_000_000]
     assert measured == [1]
+
+
+async def test_time_goes_on_where_the_last_process_ended_and_never_backwards(autojump_clock: MockClock) -> None:
+    wall = Wall()
+    ended_ns, slept_ns = 900_000_000_000, 45_000_000_000
+    clock = AnchoredClock(wall)
+    clock.continue_from(ended_ns, START_NS - slept_ns)
+    assert (clock.monotonic_ns(), clock.wall_ns()) == (ended_ns + slept_ns, START_NS)
+    await trio.sleep(2.0)
+    assert (clock.monotonic_ns(), clock.wall_ns()) == (ended_ns + slept_ns + 2_000_000_000, START_NS + 2_000_000_000)
+
+    set_back = AnchoredClock(wall)
+    set_back.continue_from(ended_ns, START_NS + 3_600_000_000_000)
+    assert set_back.monotonic_ns() == ended_ns
