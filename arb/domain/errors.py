@@ -6,6 +6,7 @@
     ├─ TransientError          try again later; only these may restart a task
     │  └─ VenueUnavailable
     │     ├─ RateLimited
+    │     ├─ CredentialsRefused
     │     ├─ FeedSilent
     │     └─ SequenceGap
     ├─ OrderError              the order's fate is known
@@ -45,6 +46,10 @@ class RateLimited(VenueUnavailable):
     def __init__(self, venue: str, detail: str, retry_after_s: float) -> None:
         super().__init__(venue, detail)
         self.retry_after_s = retry_after_s
+
+
+class CredentialsRefused(VenueUnavailable):
+    """The venue does not accept our key for this (any more): a person must look at it."""
 
 
 class FeedSilent(VenueUnavailable):

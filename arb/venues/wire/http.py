@@ -17,7 +17,7 @@ import httpcore
 import httpx
 import trio
 
-from arb.domain.errors import RateLimited, VenueUnavailable
+from arb.domain.errors import CredentialsRefused, RateLimited, VenueUnavailable
 from arb.domain.ids import VenueId
 from arb.ports import Clock, Dialer, Endpoint
 from arb.venues.spec import HttpRequest, HttpResponse, Priority
@@ -29,6 +29,7 @@ _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _MAX_CONNECTIONS: Final = 8
 _STALE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _DEFAULT_RETRY_AFTER_S: Final = 10.0
+_UNAUTHORISED: Final = 401
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +82,7 @@ class HttpClient:
 
         Raises:
             RateLimited: 429 or 418, or the venue wants silence.
+            CredentialsRefused: 401.
             VenueUnavailable: any other status but 2xx, or no answer.
         """
         return (await self.read_timed(request, priority)).answer
@@ -90,12 +92,13 @@ class HttpClient:
 
         Raises:
             RateLimited: 429 or 418, or the venue wants silence.
+            CredentialsRefused: 401.
             VenueUnavailable: any other status but 2xx, or no answer.
         """
         for retry in range(self._target.max_retry):
             try:
                 return await self._read_once(request, priority)
-            except RateLimited:
+            except (RateLimited, CredentialsRefused):
                 raise
             except VenueUnavailable:
                 await trio.sleep(self._target.base_backoff_s * 2**retry)
@@ -111,6 +114,8 @@ class HttpClient:
         if answer.status in (418, 429):
             self._limiter.check_back_off()
             raise RateLimited(self._target.venue, detail, _DEFAULT_RETRY_AFTER_S)
+        if answer.status == _UNAUTHORISED:
+            raise CredentialsRefused(self._target.venue, detail)
         raise VenueUnavailable(self._target.venue, detail)
 
     async def _timed(self, request: HttpRequest, priority: Priority) -> TimedAnswer:
