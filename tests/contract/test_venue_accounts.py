@@ -173,6 +173,7 @@ def test_reads_give_values_or_say_that_they_could_not(name):
         yield lambda: reader.parse_fees(instruments, (heard,))
         yield lambda: reader.parse_wallets(heard)
         yield lambda: reader.parse_funding(heard, NOW_NS)
+        yield lambda: reader.parse_permission(heard)
         yield lambda: reader.target(heard, STAMP)
         yield lambda: reader.setup_problem(instruments[0], 10, (heard,) * reader.setup_count)
         yield lambda: orders.parse_trades(query(name), heard, NOW_NS)
@@ -303,6 +304,7 @@ def all_requests(name, instrument):
         *reader.setup_requests(instrument, 10, (STAMP,) * reader.setup_count),
         reader.wallets_request(STAMP),
         reader.funding_request(0, STAMP),
+        reader.permission_request(STAMP),
         reader.prepare_request(STAMP),
         reader.keepalive_request(STAMP),
     ]

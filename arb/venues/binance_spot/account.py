@@ -21,6 +21,7 @@ from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
 from arb.domain.order import Balance
 from arb.venues.answers import decoded
+from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_spot.errors import require_success
@@ -34,6 +35,7 @@ from arb.venues.spec import (
     Fault,
     HttpRequest,
     HttpResponse,
+    KeyPermissions,
     PrivateTarget,
     Stamp,
 )
@@ -192,6 +194,15 @@ class BinanceSpotAccount:
     def setup_problem(self, instrument: Instrument, leverage: int, answers: tuple[HttpResponse, ...]) -> str | None:
         """Spot: nothing can be wrong."""
         return None
+
+    def permission_request(self, stamp: Stamp) -> HttpRequest | None:
+        """GET /sapi/v1/account/apiRestrictions."""
+        return permission_request(self._signer, stamp)
+
+    def parse_permission(self, answer: HttpResponse) -> KeyPermissions:
+        """What the key may do on spot."""
+        require_success(answer)
+        return read_permissions("binance_spot", answer, lambda told: told.enable_spot_and_margin_trading)
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
         """Spot: nothing is funded."""

@@ -24,6 +24,7 @@ from arb.domain.ids import AssetId, instrument_id
 from arb.domain.instrument import Instrument
 from arb.domain.order import Position
 from arb.venues.answers import decoded
+from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_spot.errors import read_error
@@ -39,6 +40,7 @@ from arb.venues.spec import (
     Fault,
     HttpRequest,
     HttpResponse,
+    KeyPermissions,
     PrivateTarget,
     Stamp,
 )
@@ -223,6 +225,15 @@ class BinanceUsdmAccount:
             return _read_back_problem(instrument, leverage, mode, position)
         except (ProtocolError, VenueUnavailable) as error:
             return f"the settings cannot be read back: {error.detail}"
+
+    def permission_request(self, stamp: Stamp) -> HttpRequest | None:
+        """GET /sapi/v1/account/apiRestrictions, which only the spot host has."""
+        return permission_request(self._signer, stamp)
+
+    def parse_permission(self, answer: HttpResponse) -> KeyPermissions:
+        """What the key may do on futures."""
+        require_success(answer)
+        return read_permissions("binance_usdm", answer, lambda told: told.enable_futures)
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
         """GET /fapi/v1/income of funding fees."""

@@ -14,7 +14,7 @@ import attrs
 
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_spot_rows as rows
-from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, parameters
+from arb.venues.simulated.auth_binance import UNKNOWN_KEY, BinanceFault, BinanceGuard, parameters
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Session, StreamRules
 from arb.venues.simulated.dialect_binance_found import Found
@@ -110,14 +110,18 @@ class BinanceSpotDialect:
         if public is not None:
             return public
         if (ask.method, ask.path) == ("GET", "/api/v3/rateLimit/order"):
-            return self.guard.check(ask, now_ns // 1_000_000) or self._order_counts(now_ns)
+            return self._key_fault(ask, now_ns) or self._order_counts(now_ns)
         private = PRIVATE.get((ask.method, ask.path))
         if private is None:
             return binance.answer({"code": -1100, "msg": "Not found"}, status=404)
-        fault = self.guard.check(ask, now_ns // 1_000_000)
+        fault = self._key_fault(ask, now_ns)
         if fault is None and _is_order(ask):
             fault = self.budgets.take_order(now_ns)
         return fault or private(self.desk, sent, now_ns)
+
+    def _key_fault(self, ask: Ask, now_ns: int) -> BinanceFault | None:
+        is_refused = self.desk.is_faulty(FaultKind.KEY_REFUSED, now_ns)
+        return UNKNOWN_KEY if is_refused else self.guard.check(ask, now_ns // 1_000_000)
 
     def _order_counts(self, now_ns: int) -> HttpAnswer:
         spent = [quota.spent(now_ns) for _, quota in self.budgets.orders]

@@ -14,10 +14,11 @@ import attrs
 
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_spot_rows as rows
-from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard
+from arb.venues.simulated.auth_binance import UNKNOWN_KEY, BinanceFault, BinanceGuard
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Closing, Out
 from arb.venues.simulated.facts import BalanceChanged, Executed, Fact, OrderChanged
+from arb.venues.simulated.models import FaultKind
 from arb.venues.simulated.quota import SECOND_NS, Quota
 
 
@@ -88,7 +89,8 @@ class ApiSession:
         return BinanceFault(400, -1000, f"Unknown method '{method}'.")
 
     def _subscribe(self, params: dict[str, object], now_ns: int) -> binance.Row | BinanceFault:
-        fault = self.guard.check_call(params, now_ns // 1_000_000)
+        is_refused = self.desk.is_faulty(FaultKind.KEY_REFUSED, now_ns)
+        fault = UNKNOWN_KEY if is_refused else self.guard.check_call(params, now_ns // 1_000_000)
         if fault is not None:
             return fault
         if self.subscription is not None:

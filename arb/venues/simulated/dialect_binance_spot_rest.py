@@ -138,11 +138,13 @@ def _commission(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     )
 
 
-def _restrictions(_desk: Desk, _sent: Sent, now_ns: int) -> Found:
+def _restrictions(desk: Desk, _sent: Sent, now_ns: int) -> Found:
+    may_withdraw = desk.is_faulty(FaultKind.KEY_WITHDRAWS, now_ns)
     return binance.answer({
         "ipRestrict": True, "createTime": now_ns // 1_000_000, "enableReading": True,
         "enableSpotAndMarginTrading": True,
-        "enableWithdrawals": False, "enableInternalTransfer": False, "enableMargin": False, "enableFutures": True,
+        "enableWithdrawals": may_withdraw,
+        "enableInternalTransfer": False, "enableMargin": False, "enableFutures": True,
         "permitsUniversalTransfer": False, "enableVanillaOptions": False, "enableFixApiTrade": False,
         "enableFixReadOnly": False, "enablePortfolioMarginTrading": False,
     })  # fmt: skip

@@ -7,7 +7,7 @@ Units: `now_ns` UTC nanoseconds; weights as the venue counts them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs
 
 import attrs
@@ -15,7 +15,7 @@ import attrs
 from arb.domain.order import OrderState
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
-from arb.venues.simulated.auth_binance import BinanceFault, BinanceGuard, parameters
+from arb.venues.simulated.auth_binance import UNKNOWN_KEY, BinanceFault, BinanceGuard, parameters
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Session, StreamRules
 from arb.venues.simulated.dialect_binance_found import Found
@@ -25,6 +25,7 @@ from arb.venues.simulated.dialect_binance_usdm_rest import ROUTES
 from arb.venues.simulated.dialect_binance_usdm_stream import KEYED, ListenKey, UserSession
 from arb.venues.simulated.facts import Fact
 from arb.venues.simulated.ledger import ledger_of
+from arb.venues.simulated.models import FaultKind
 from arb.venues.simulated.quota import SECOND_NS, Quota
 from arb.venues.simulated.tape import Tape
 from arb.venues.simulated.weather import Weather
@@ -123,7 +124,7 @@ class BinanceUsdmDialect:
             return public
         keyed = KEYED.get((ask.method, ask.path))
         if keyed is not None:
-            return self.guard.check_key(ask) or keyed(self.listen_key, now_ns)
+            return self._key_fault(ask, now_ns, self.guard.check_key) or keyed(self.listen_key, now_ns)
         is_countdown = (ask.method, ask.path) == ("POST", "/fapi/v1/countdownCancelAll")
         route = (
             (lambda _desk, sent, now_ns: self._count_down(sent, now_ns))
@@ -134,10 +135,13 @@ class BinanceUsdmDialect:
             return binance.answer(
                 {"code": -5000, "msg": f"Path {ask.path}, Method {ask.method} is invalid"}, status=404
             )
-        fault = self.guard.check(ask, now_ns // 1_000_000)
+        fault = self._key_fault(ask, now_ns, lambda asked: self.guard.check(asked, now_ns // 1_000_000))
         if fault is None and (ask.method, ask.path) == ("POST", "/fapi/v1/order"):
             fault = self.budgets.take_order(now_ns)
         return fault or route(self.desk, sent, now_ns)
+
+    def _key_fault(self, ask: Ask, now_ns: int, check: Callable[[Ask], BinanceFault | None]) -> BinanceFault | None:
+        return UNKNOWN_KEY if self.desk.is_faulty(FaultKind.KEY_REFUSED, now_ns) else check(ask)
 
     def _public(self, path: str, sent: Sent, now_ns: int) -> HttpAnswer | BinanceFault | None:
         name = path.removeprefix("/fapi/v1/").removeprefix("/fapi/v2/")

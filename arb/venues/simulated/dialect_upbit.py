@@ -14,7 +14,7 @@ import attrs
 
 from arb.domain.ids import symbol_of
 from arb.venues.simulated import dialect_upbit_public as public
-from arb.venues.simulated.auth_upbit import UpbitGuard
+from arb.venues.simulated.auth_upbit import AuthFault, UpbitGuard
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Session, StreamRules
 from arb.venues.simulated.dialect_upbit_private import UpbitFault
@@ -119,11 +119,16 @@ class UpbitDialect:
         route = ROUTES.get((ask.method, ask.path))
         if route is None:
             return fault_answer(UpbitFault(404, "not_found", "요청하신 경로를 찾을 수 없습니다."))
-        fault = self.guard.check(ask)
+        fault = self._key_fault(ask, now_ns)
         if fault is not None:
             return fault_answer(UpbitFault(401, fault.name, fault.message))
         group = GROUPS.get((ask.method, ask.path), "default")
         return self._counted(group, now_ns, False, lambda: route(self.desk, ask, now_ns))
+
+    def _key_fault(self, ask: Ask, now_ns: int) -> AuthFault | None:
+        if self.desk.is_faulty(FaultKind.KEY_REFUSED, now_ns):
+            return AuthFault("invalid_access_key", "잘못된 엑세스 키입니다.")
+        return self.guard.check(ask)
 
     def _public(self, ask: Ask, now_ns: int) -> HttpAnswer:
         sent = query_of(ask)
@@ -197,7 +202,7 @@ class UpbitDialect:
         is_private = path == "/websocket/v1/private"
         if not is_private and path != "/websocket/v1":
             return HttpAnswer(status=404, body=b"")
-        if is_private and (fault := self.guard.check(ask)) is not None:
+        if is_private and (fault := self._key_fault(ask, now_ns)) is not None:
             return body_answer({"error": {"name": fault.name, "message": fault.message}}, 401)
         session = UpbitSession(self.tapes, self.desk.account if is_private else None)
         self.sessions.append(session)

@@ -51,6 +51,10 @@ class FaultKind(Enum):
     """No trading; streams and reads stay."""
     ADL = "adl"
     """Once: half of every contract position is taken away."""
+    KEY_WITHDRAWS = "key_withdraws"
+    """The venue says that the account's key may withdraw, where it says anything of keys."""
+    KEY_REFUSED = "key_refused"
+    """The account's key is not accepted for anything signed."""
 
     @property
     def is_once(self) -> bool:

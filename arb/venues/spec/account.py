@@ -39,6 +39,21 @@ AccountInbound = OrderUpdate | Fill | BalancesSeen | Position | Reply | Alive | 
 
 
 @attrs.frozen(kw_only=True)
+class KeyPermissions:
+    """What a venue tells of an API key; None: it does not tell."""
+
+    may_trade: bool | None
+    may_withdraw: bool | None
+    is_ip_restricted: bool | None
+    is_sub_account: bool | None
+    """Belongs to a sub-account or sub-pocket, whose money alone it reaches."""
+    expires_ms: int | None
+    """UTC milliseconds; None also: it does not expire."""
+    words: str
+    """For people: what was told, in the venue's own names."""
+
+
+@attrs.frozen(kw_only=True)
 class PrivateTarget:
     """How to open the private stream."""
 
@@ -115,6 +130,17 @@ class AccountProtocol(Protocol):
     def setup_problem(self, instrument: Instrument, leverage: int, answers: tuple[HttpResponse, ...]) -> str | None:
         """What is wrong with the answers of `setup_requests` ("already so" is success; the read-back decides); None:
         all set."""
+
+    def permission_request(self, stamp: Stamp) -> HttpRequest | None:
+        """Ask what this key may do, at `VenueSpec.wallets_at` where there is one; None: the venue tells nothing."""
+
+    def parse_permission(self, answer: HttpResponse) -> KeyPermissions:
+        """What the key may do.
+
+        Raises:
+            ProtocolError: the answer cannot be understood.
+            VenueUnavailable: the answer is an error of the venue.
+        """
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
         """Funding booked since a UTC time; None: nothing is funded here."""

@@ -50,6 +50,6 @@ class VenueSpec:
     max_connection_s: float | None = None
     """The venue closes connections at this age."""
     wallets_at: VenueId | None = None
-    """The venue that tells the wallets of this one, with the same keys; None: itself."""
+    """The venue that tells the wallets of this one and what its keys may do, with the same keys; None: itself."""
     client_ping_s: float = 15.0
     """How often we ping when nothing else is heard."""

@@ -1,13 +1,9 @@
 """Upbit's private stream, and the account reads of REST.
 
-Owns: `myOrder` and `myAsset` frames, balances, open orders, fee rates, wallet states.
+Owns: the opening of the stream, balances, open orders, fee rates, wallet states, when the key expires. Frames are read
+by `private.py`.
 Never: keeps state between frames; the stream sends no snapshot, so REST is read again after every connect.
-Units: amounts Decimal from text; `venue_ns` UTC.
-
-`{"type":"myOrder","code":"KRW-BTC","uuid":"…","ask_bid":"BID","state":"trade","trade_uuid":"…","price":…,"volume":…,
-"executed_volume":…,"trade_fee":…,"is_maker":false,"identifier":"…",…}` — while `state` is `trade`, price and volume are
-those of the execution; nulls are sent. SIMPLE spells the same keys short. `trade_uuid` is the `uuid` of the REST trade:
-an execution seen both ways has one trade id, with its fee here and possibly without there.
+Units: amounts Decimal from text.
 """
 
 from __future__ import annotations
@@ -19,101 +15,29 @@ import msgspec
 
 from arb.domain.errors import ProtocolError
 from arb.domain.events import FundingPaid, WalletState
-from arb.domain.fees import Fee, FeeSchedule
-from arb.domain.ids import AssetId, TradeId, VenueOrderId, instrument_id
+from arb.domain.fees import FeeSchedule
+from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
-from arb.domain.order import Balance, Fill, Liquidity, OrderUpdate
-from arb.venues.answers import decoded, ns_of, shown
+from arb.venues.answers import decoded
 from arb.venues.exact import check_amounts
 from arb.venues.spec import (
     AccountInbound,
-    Alive,
     BalancesSeen,
     Credentials,
     Fault,
     HttpRequest,
     HttpResponse,
+    KeyPermissions,
     PrivateTarget,
-    Reconnect,
     Stamp,
 )
-from arb.venues.upbit.errors import UpbitRefusalDetail, require_success
-from arb.venues.upbit.orders import DEFAULT_BUCKET, SIDES, STATES, UpbitOrderBody, UpbitOrders, known_name, order_facts
+from arb.venues.upbit.errors import require_success
+from arb.venues.upbit.orders import DEFAULT_BUCKET, UpbitOrderBody, UpbitOrders, korean_ns, order_facts
+from arb.venues.upbit.private import UpbitHolding, frame_facts, held_balances
 from arb.venues.upbit.signing import UpbitSigner
 
 _OPENING: Final = '[{{"ticket":"{ticket}"}},{{"type":"myOrder"}},{{"type":"myAsset"}},{{"format":"DEFAULT"}}]'
 _OPEN_ORDERS_LIMIT: Final = 100
-
-_LONG_NAMES: Final = {
-    "ty": "type",
-    "cd": "code",
-    "uid": "uuid",
-    "ab": "ask_bid",
-    "s": "state",
-    "tuid": "trade_uuid",
-    "p": "price",
-    "ap": "avg_price",
-    "v": "volume",
-    "ev": "executed_volume",
-    "tf": "trade_fee",
-    "im": "is_maker",
-    "id": "identifier",
-    "ttms": "trade_timestamp",
-    "tms": "timestamp",
-    "ast": "assets",
-    "asttms": "asset_timestamp",
-}
-"""SIMPLE spelling of the keys that are read."""
-
-_LONG_HOLDING_NAMES: Final = {"cu": "currency", "b": "balance", "l": "locked"}
-
-
-class UpbitFrameKind(msgspec.Struct):
-    """What a frame is, whichever spelling it has."""
-
-    type: str | None = None
-    ty: str | None = None
-    status: str | None = None
-    error: UpbitRefusalDetail | None = None
-
-
-class UpbitMyOrder(msgspec.Struct):
-    """A `myOrder` frame."""
-
-    code: str
-    uuid: str
-    ask_bid: str
-    state: str
-    executed_volume: Decimal
-    timestamp: int
-    trade_uuid: str | None = None
-    price: Decimal | None = None
-    avg_price: Decimal | None = None
-    volume: Decimal | None = None
-    trade_fee: Decimal | None = None
-    is_maker: bool | None = None
-    identifier: str | None = None
-    trade_timestamp: int | None = None
-
-    def __post_init__(self) -> None:
-        check_amounts(self)
-
-
-class UpbitHolding(msgspec.Struct):
-    """One asset, on the stream and in GET /v1/accounts."""
-
-    currency: str
-    balance: Decimal
-    locked: Decimal
-
-    def __post_init__(self) -> None:
-        check_amounts(self)
-
-
-class UpbitMyAsset(msgspec.Struct):
-    """A `myAsset` frame."""
-
-    assets: list[UpbitHolding]
 
 
 class UpbitChance(msgspec.Struct):
@@ -135,15 +59,18 @@ class UpbitWallet(msgspec.Struct):
     wallet_state: str
 
 
-_KIND: Final = msgspec.json.Decoder(UpbitFrameKind)
-_RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_MY_ORDER: Final = msgspec.json.Decoder(UpbitMyOrder)
-_MY_ASSET: Final = msgspec.json.Decoder(UpbitMyAsset)
-_RAW_LIST: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+class UpbitKey(msgspec.Struct):
+    """One key of GET /v1/api_keys."""
+
+    access_key: str
+    expire_at: str = ""
+
+
 _HOLDINGS: Final = msgspec.json.Decoder(list[UpbitHolding])
 _OPEN_ORDERS: Final = msgspec.json.Decoder(list[UpbitOrderBody])
 _CHANCE: Final = msgspec.json.Decoder(UpbitChance)
 _WALLETS: Final = msgspec.json.Decoder(list[UpbitWallet])
+_KEYS: Final = msgspec.json.Decoder(list[UpbitKey])
 
 
 class UpbitAccount:
@@ -155,6 +82,7 @@ class UpbitAccount:
 
     def __init__(self, credentials: Credentials, instruments: tuple[Instrument, ...]) -> None:
         self._signer = UpbitSigner(credentials)
+        self._key = credentials.key
         self._instruments = frozenset(instrument.id for instrument in instruments)
 
     def prepare_request(self, stamp: Stamp) -> HttpRequest | None:
@@ -175,7 +103,7 @@ class UpbitAccount:
     def receive(self, frame: bytes, received_ns: int) -> tuple[AccountInbound, ...]:
         """One frame in either spelling; what cannot be read is a Fault."""
         try:
-            return self._facts(frame, received_ns)
+            return frame_facts(frame, self._instruments, received_ns)
         except ProtocolError as error:
             return (Fault(error.detail),)
 
@@ -199,7 +127,7 @@ class UpbitAccount:
         """Balances (full) and one update per open order."""
         for answer in answers:
             require_success(answer)
-        balances = _balances(decoded("upbit", answers[0].body, _HOLDINGS))
+        balances = held_balances(decoded("upbit", answers[0].body, _HOLDINGS))
         facts: list[AccountInbound] = [BalancesSeen(balances=balances, is_full=True)]
         for instrument, answer in zip(instruments, answers[1:], strict=True):
             bodies = decoded("upbit", answer.body, _OPEN_ORDERS)
@@ -231,6 +159,15 @@ class UpbitAccount:
     def setup_problem(self, instrument: Instrument, leverage: int, answers: tuple[HttpResponse, ...]) -> str | None:
         """Spot: nothing can be wrong."""
         return None
+
+    def permission_request(self, stamp: Stamp) -> HttpRequest | None:
+        """GET /v1/api_keys: when keys expire; what they may do, the venue does not tell."""
+        return self._read("/v1/api_keys", "", stamp)
+
+    def parse_permission(self, answer: HttpResponse) -> KeyPermissions:
+        """When this key expires."""
+        require_success(answer)
+        return _permissions(decoded("upbit", answer.body, _KEYS), self._key)
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
         """Spot: nothing is funded."""
@@ -264,40 +201,6 @@ class UpbitAccount:
         headers = (("Authorization", f"Bearer {token}"),)
         return HttpRequest(method="GET", path=path, query=query, headers=headers, bucket=DEFAULT_BUCKET)
 
-    def _facts(self, frame: bytes, received_ns: int) -> tuple[AccountInbound, ...]:
-        kind = decoded("upbit", frame, _KIND)
-        if kind.error is not None:
-            detail = f"{kind.error.name}: {kind.error.message or ''}"
-            return (Fault(detail), Reconnect(detail))
-        if kind.ty is not None:
-            frame = _lengthened(frame)
-        match kind.type or kind.ty:
-            case "myOrder":
-                return self._order_facts(decoded("upbit", frame, _MY_ORDER), received_ns)
-            case "myAsset":
-                return (BalancesSeen(balances=_balances(decoded("upbit", frame, _MY_ASSET).assets), is_full=False),)
-            case None if kind.status is not None:
-                return (Alive(),)
-        return (Fault(f"unexpected frame: {shown(frame)}"),)
-
-    def _order_facts(self, order: UpbitMyOrder, received_ns: int) -> tuple[AccountInbound, ...]:
-        if order.state not in STATES or order.ask_bid not in SIDES:
-            raise ProtocolError("upbit", f"order {order.uuid} has state {order.state!r} and side {order.ask_bid!r}")
-        instrument = instrument_id("upbit", order.code)
-        if instrument not in self._instruments:
-            return (Alive(),)
-        update = OrderUpdate(
-            client_order_id=known_name(order.identifier, order.uuid),
-            instrument=instrument,
-            state=STATES[order.state],
-            filled_qty=order.executed_volume,
-            avg_price=order.avg_price if order.executed_volume else None,
-            venue_order_id=VenueOrderId(order.uuid),
-            received_ns=received_ns,
-            venue_ns=ns_of(order.timestamp),
-        )
-        return (_fill(order, update), update) if order.state == "trade" else (update,)
-
 
 class UpbitAccounts:
     """AccountSpec of Upbit."""
@@ -316,10 +219,6 @@ def _open_orders_query(instrument: Instrument) -> str:
     return f"market={instrument.symbol}&states[]=wait&states[]=watch&limit={_OPEN_ORDERS_LIMIT}"
 
 
-def _balances(holdings: list[UpbitHolding]) -> tuple[Balance, ...]:
-    return tuple(Balance(AssetId(held.currency), held.balance, held.locked) for held in holdings)
-
-
 def _fees(answer: HttpResponse) -> FeeSchedule:
     require_success(answer)
     chance = decoded("upbit", answer.body, _CHANCE)
@@ -330,32 +229,15 @@ def _fees(answer: HttpResponse) -> FeeSchedule:
     )
 
 
-def _fill(order: UpbitMyOrder, update: OrderUpdate) -> Fill:
-    if order.trade_uuid is None or order.price is None or order.volume is None:
-        raise ProtocolError("upbit", f"order {order.uuid}: an execution without id, price or volume")
-    quote_asset = AssetId(order.code.partition("-")[0])
-    return Fill(
-        instrument=update.instrument,
-        trade_id=TradeId(order.trade_uuid),
-        client_order_id=update.client_order_id,
-        venue_order_id=update.venue_order_id,
-        side=SIDES[order.ask_bid],
-        qty=order.volume,
-        price=order.price,
-        fee=None if order.trade_fee is None else Fee(order.trade_fee, quote_asset),
-        liquidity=None if order.is_maker is None else Liquidity.MAKER if order.is_maker else Liquidity.TAKER,
-        received_ns=update.received_ns,
-        venue_ns=update.venue_ns if order.trade_timestamp is None else ns_of(order.trade_timestamp),
+def _permissions(keys: list[UpbitKey], ours: str) -> KeyPermissions:
+    row = next((key for key in keys if key.access_key == ours), None)
+    expires_ns = None if row is None else korean_ns(row.expire_at)
+    expiry = "not told" if row is None or expires_ns is None else row.expire_at
+    return KeyPermissions(
+        may_trade=None,
+        may_withdraw=None,
+        is_ip_restricted=None,
+        is_sub_account=None,
+        expires_ms=None if expires_ns is None else expires_ns // 1_000_000,
+        words=f"expires {expiry}; Upbit does not tell what a key may do",
     )
-
-
-def _lengthened(frame: bytes) -> bytes:
-    """The same frame in DEFAULT spelling, every number's digits untouched."""
-    fields = {_LONG_NAMES[name]: raw for name, raw in decoded("upbit", frame, _RAW).items() if name in _LONG_NAMES}
-    if "assets" not in fields:
-        return msgspec.json.encode(fields)
-    holdings = [
-        {_LONG_HOLDING_NAMES[name]: raw for name, raw in holding.items() if name in _LONG_HOLDING_NAMES}
-        for holding in decoded("upbit", bytes(fields["assets"]), _RAW_LIST)
-    ]
-    return msgspec.json.encode({**fields, "assets": holdings})

@@ -1,4 +1,4 @@
-"""What is asked and set once, before trading: fees in force, position mode, margin and leverage.
+"""What is asked and set once, before trading: permissions of the key, fees in force, position mode, margin, leverage.
 
 Owns: the order of those requests.
 Never: takes a setting for granted: what was set is read back.
@@ -11,8 +11,23 @@ from collections.abc import Callable
 from arb.domain.errors import ConfigError
 from arb.domain.fees import FeeSchedule
 from arb.domain.instrument import Instrument, InstrumentKind
-from arb.venues.spec import AccountProtocol, Priority, Stamp
+from arb.venues.spec import AccountProtocol, KeyPermissions, Priority, Stamp
 from arb.venues.wire.http import HttpClient
+
+
+async def read_permission(
+    protocol: AccountProtocol, http: HttpClient, stamp: Callable[[], Stamp]
+) -> KeyPermissions | None:
+    """What the key may do; None: the venue does not tell. `http` is the client of `VenueSpec.wallets_at` where there
+    is one.
+
+    Raises:
+        CredentialsRefused: the key is not accepted.
+        VenueUnavailable: no answer.
+        ProtocolError: the answer cannot be understood.
+    """
+    request = protocol.permission_request(stamp())
+    return None if request is None else protocol.parse_permission(await http.read(request, Priority.QUERY))
 
 
 async def read_fees(

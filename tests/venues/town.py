@@ -1,0 +1,108 @@
+"""The simulated venues on a memory network in virtual time, with the real wire's clients in front of them.
+
+Owns: the network, the world and one HTTP client with its rate budget per venue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from itertools import count
+
+import attrs
+import trio
+
+from arb.domain.ids import InstrumentId, VenueId
+from arb.domain.instrument import Instrument
+from arb.ports import Clock
+from arb.venues import load_venue
+from arb.venues.simulated.listings import listing
+from arb.venues.simulated.models import FaultKind, FaultScript
+from arb.venues.simulated.world import WorldPlan
+from arb.venues.spec import AccountProtocol, Credentials, OrderCodec, Stamp, VenueSpec
+from arb.venues.wire.dial import split_url
+from arb.venues.wire.http import HttpClient, HttpTarget, open_http
+from arb.venues.wire.memory import MemoryNetwork, open_memory_network
+from arb.venues.wire.rate_limit import RateLimiter
+from arb.venues.wire.simulation import ServedVenue, SimParams, Simulation, serve_in_memory
+
+NAMES = ("upbit:KRW-BTC", "upbit:KRW-USDT", "binance_spot:BTCUSDT", "binance_usdm:BTCUSDT")
+START_NS = 1_760_000_000_000_000_000
+
+
+class VirtualClock:
+    """Trio's clock as the clock port."""
+
+    def monotonic_ns(self) -> int:
+        return round(trio.current_time() * 1e9)
+
+    def wall_ns(self) -> int:
+        return START_NS + self.monotonic_ns()
+
+
+def fault(venue: str, kind: FaultKind, at_s: float = 0.0, duration_s: float = 1e6) -> FaultScript:
+    """A script line."""
+    return FaultScript(at_s=at_s, venue=VenueId(venue), kind=kind, duration_s=duration_s)
+
+
+@attrs.define(eq=False)
+class Town:
+    """The venues and a client's means to reach them."""
+
+    clock: Clock
+    network: MemoryNetwork
+    simulation: Simulation
+    served: dict[str, ServedVenue]
+    http: dict[str, HttpClient] = attrs.field(factory=dict)
+    limiters: dict[str, RateLimiter] = attrs.field(factory=dict)
+    nonces: count[int] = attrs.field(factory=lambda: count(1))
+
+    def stamp(self) -> Stamp:
+        return Stamp(wall_ms=self.clock.wall_ns() // 1_000_000, nonce=f"nonce-{next(self.nonces)}")
+
+    def spec(self, venue: str) -> VenueSpec:
+        return load_venue(venue)
+
+    def keys(self, venue: str) -> Credentials:
+        found = self.served[venue].credentials
+        assert found is not None
+        return found
+
+    def instruments(self, venue: str) -> tuple[Instrument, ...]:
+        return tuple(self.simulation.world.exchange(venue).instruments.values())
+
+    def account(self, venue: str) -> AccountProtocol:
+        spec = self.spec(venue).account
+        assert spec is not None
+        return spec.account(self.keys(venue), self.instruments(venue))
+
+    def codec(self, venue: str) -> OrderCodec:
+        spec = self.spec(venue).account
+        assert spec is not None
+        return spec.orders(self.keys(venue))
+
+
+@asynccontextmanager
+async def open_town(*faults: FaultScript) -> AsyncIterator[Town]:
+    """All venues and a client of each; wants `autojump_clock`."""
+    clock = VirtualClock()
+    plan = WorldPlan(
+        seed=7,
+        start_ns=clock.wall_ns(),
+        instruments=tuple(listing(InstrumentId(name)) for name in NAMES),
+        faults=faults,
+    )
+    async with open_memory_network() as network, trio.open_nursery() as nursery, AsyncExitStack() as stack:
+        served_by = partial(serve_in_memory, SimParams(world=plan), clock, network)
+        simulation, served = await nursery.start(served_by)
+        town = Town(clock, network, simulation, served)
+        for venue in ("upbit", "binance_spot", "binance_usdm"):
+            endpoint, prefix = split_url(served[venue].rest)
+            limiter = town.limiters[venue] = RateLimiter(load_venue(venue).rate, clock, venue=VenueId(venue))
+            target = HttpTarget(venue=VenueId(venue), endpoint=endpoint, prefix=prefix)
+            town.http[venue] = await stack.enter_async_context(
+                open_http(target, dialer=network, limiter=limiter, clock=clock)
+            )
+        yield town
+        nursery.cancel_scope.cancel()
