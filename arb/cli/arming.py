@@ -23,14 +23,11 @@ import trio
 
 from arb.cli.permission import NoPermission, Permission, permission_words
 from arb.cli.schema import Mode
-from arb.domain.errors import CredentialsRefused, ProtocolError, VenueUnavailable
 from arb.domain.events import ArmingSeen
 from arb.domain.ids import VenueId
 from arb.ports import Clock, EventSink
 from arb.risk.limits import RiskLimits
-from arb.venues.spec import AccountProtocol, KeyPermissions, Stamp
-from arb.venues.wire.http import HttpClient
-from arb.venues.wire.setup import read_permission
+from arb.venues.spec import KeyPermissions
 
 ENVIRONMENT_NAME: Final = "LIVE_TRADING"
 FILE_EVERY_S: Final = 2.0
@@ -96,17 +93,6 @@ def key_facts(venue: VenueId, told: KeyPermissions | None, *, is_accepted: bool 
         may_trade=told.may_trade,
         may_withdraw=False if is_confined else told.may_withdraw,
     )
-
-
-async def ask_key(venue: VenueId, protocol: AccountProtocol, http: HttpClient, stamp: Callable[[], Stamp]) -> KeyFacts:
-    """Ask a venue about our key; `http` is the client of `VenueSpec.wallets_at` where there is one."""
-    try:
-        told = await read_permission(protocol, http, stamp)
-    except CredentialsRefused:
-        return key_facts(venue, None, is_accepted=False)
-    except (VenueUnavailable, ProtocolError):
-        return key_facts(venue, None, is_accepted=None)
-    return key_facts(venue, told, is_accepted=None if told is None else True)
 
 
 class Start(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 from rich.console import Console
 
-from arb.cli.schema import Settings
+from arb.cli.schema import Mode, Settings
 from arb.cli.sight import Sight
 from arb.cli.venue_access import wanted_instruments
 from arb.domain.ids import RunId
@@ -49,7 +49,7 @@ def observers(settings: Settings, clock: Clock, *, run_id: RunId, build: str, co
         data_source=settings.data_source.value,
         build=build,
         run_id=run_id,
-        live_enabled=False,
+        live_enabled=settings.mode is Mode.LIVE,
     )
     sight = Sight(clock=clock, console=console, metrics=metrics, board=HealthBoard(clock, facts), venues=venues)
     return Observers(metrics=metrics, tap=FeedTap(clock, metrics), meter=meter, sight=sight)

@@ -48,6 +48,7 @@ class RunFacts:
     build: str
     run_id: str
     live_enabled: bool
+    """Real orders are asked for: the mode is live."""
 
 
 class HealthBoard:
@@ -63,6 +64,8 @@ class HealthBoard:
         self._trading: Mapping[str, object] = {"trading_state": "unknown", "causes": ""}
         self._stopping: str | None = None
         self._ready = False
+        self._is_armed = False
+        self._missing: tuple[str, ...] = ()
 
     def component(self, name: str, state: ComponentState, detail: str = "") -> None:
         """A component's own word."""
@@ -75,6 +78,10 @@ class HealthBoard:
     def trading(self, values: Mapping[str, object]) -> None:
         """The engine's trading state and its causes."""
         self._trading = values
+
+    def arming(self, *, is_armed: bool, missing: tuple[str, ...]) -> None:
+        """Whether real orders may be sent, and by name what keeps them back."""
+        self._is_armed, self._missing = is_armed, missing
 
     def ready(self, is_ready: bool) -> None:
         """Whether the feeds are fresh and the engine may trade."""
@@ -111,7 +118,8 @@ class HealthBoard:
             "data_source": facts.data_source,
             "uptime_seconds": (self._clock.monotonic_ns() - self._began_ns) / 1e9,
             "live_enabled": facts.live_enabled,
-            "live_armed": False,
+            "live_armed": facts.live_enabled and self._is_armed,
+            "arming": {"missing": list(self._missing)},
             "build": facts.build,
             "run_id": facts.run_id,
             "watchdog": {"level": self._level.value, "reasons": list(self._reasons)},

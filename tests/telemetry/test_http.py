@@ -18,8 +18,8 @@ from arb.telemetry.metrics import Metrics
 from tests.telemetry.test_metrics import HandClock, Turns, published
 
 
-def board() -> HealthBoard:
-    facts = RunFacts(mode="mock", env="local", data_source="ws", build="b", run_id="r", live_enabled=False)
+def board(*, live_enabled: bool = False) -> HealthBoard:
+    facts = RunFacts(mode="mock", env="local", data_source="ws", build="b", run_id="r", live_enabled=live_enabled)
     return HealthBoard(HandClock(), facts)
 
 
@@ -38,6 +38,19 @@ async def serving(health: HealthBoard) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(base_url=url) as client:
             yield client
         nursery.cancel_scope.cancel()
+
+
+def test_health_says_whether_real_orders_may_be_sent_and_what_is_missing() -> None:
+    live, simulated = board(live_enabled=True), board()
+    assert (live.report()["live_enabled"], live.report()["live_armed"]) == (True, False)
+
+    for each in (live, simulated):
+        each.arming(is_armed=True, missing=())
+    assert (live.report()["live_armed"], live.report()["arming"]) == (True, {"missing": []})
+    assert (simulated.report()["live_enabled"], simulated.report()["live_armed"]) == (False, False)
+
+    live.arming(is_armed=False, missing=("permission_file_missing",))
+    assert (live.report()["live_armed"], live.report()["arming"]) == (False, {"missing": ["permission_file_missing"]})
 
 
 async def test_health_answers_by_status() -> None:
