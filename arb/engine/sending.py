@@ -101,7 +101,7 @@ def _order_view(turn: Turn, pair: Pair, wish: WishedOrder) -> ApprovalView:
     most = limits.max_position_krw if is_entry else limits.max_total_krw
     return ApprovalView(
         now_ns=memory.now_ns,
-        state=memory.causes.state,
+        state=memory.causes.state_of(pair.id),
         limits=limits,
         instrument=instrument,
         reference=touched(turn, pair, wish.leg, wish.side) or wish.expected_price,

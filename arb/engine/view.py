@@ -309,7 +309,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
     return RiskView(
         now_ns=memory.now_ns,
         wall_ns=view.wall_ns,
-        state=memory.causes.state,
+        state=memory.causes.state_of(pair.id),
         is_armed=memory.is_armed,
         is_draining=memory.is_draining,
         limits=config.risk,

@@ -146,7 +146,7 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal) -> None:
     missing = "b" if filled == "a" else "a"
     case = case_of(turn, legs, pair, imbalance, filled, missing)
     is_escalated = legs.state is LegState.ESCALATED
-    is_allowed = legs.intent is not None and not is_escalated and turn.memory.causes.state.value <= 1
+    is_allowed = legs.intent is not None and not is_escalated and turn.memory.causes.state_of(pair.id).value <= 1
     choice = hedge.choose(case, params, is_complete_allowed=is_allowed)
     is_complete = (
         choice.is_complete if not (is_escalated and case.exit_krw is not None) else legs.kind is IntentKind.EXIT

@@ -78,6 +78,9 @@ RULES: Final[dict[Cause, CauseRule]] = {
     **_rules(TradingState.FROZEN, False, False, Cause.FREEZE),
 }  # fmt: skip
 
+OPERATOR: Final = "operator"
+"""Detail of the UNARMED that an operator put in force: no condition ends it, and no restart."""
+
 ALLOWED: Final[dict[TradingState, frozenset[Purpose]]] = {
     TradingState.ACTIVE: frozenset(Purpose),
     TradingState.REDUCING: frozenset(Purpose) - {Purpose.ENTRY},
@@ -85,6 +88,9 @@ ALLOWED: Final[dict[TradingState, frozenset[Purpose]]] = {
     TradingState.FROZEN: frozenset(),
 }
 """Which orders leave in which state; cancels always do."""
+
+OF_ONE_PAIR: Final = frozenset({Cause.PAUSE, Cause.FLATTEN})
+"""Causes that an operator may put in force for one pair: with a detail they concern that pair and no other."""
 
 
 @attrs.frozen
@@ -107,9 +113,15 @@ class Causes:
 
     @property
     def state(self) -> TradingState:
-        """The worst cause wins."""
+        """Of the whole engine: the worst cause wins; what concerns one pair counts there alone."""
+        return self.state_of("")
+
+    def state_of(self, pair: str) -> TradingState:
+        """Of one pair: the worst of the causes that concern all or it."""
         worst = TradingState.ACTIVE
         for item in self.in_force:
+            if item.detail not in ("", pair) and item.cause in OF_ONE_PAIR:
+                continue
             rule = RULES[item.cause]
             if rule.state.value > worst.value:
                 worst = rule.state
@@ -133,17 +145,34 @@ class Causes:
         self.in_force = tuple(i for i in self.in_force if not (i.cause is cause and i.detail == detail))
         return True
 
+    def restarted(self) -> None:
+        """A new process: what ends by itself is told anew; what a person has to lift stays, the operator's disarm
+        too."""
+        self.in_force = tuple(
+            item
+            for item in self.in_force
+            if not RULES[item.cause].is_automatic or (item.cause, item.detail) == (Cause.UNARMED, OPERATOR)
+        )
+
+    def lift(self, cause: Cause) -> tuple[CauseInForce, ...]:
+        """What a person had to decide about is decided; returns what was in force."""
+        lifted = tuple(item for item in self.in_force if item.cause is cause)
+        self.in_force = tuple(item for item in self.in_force if item.cause is not cause)
+        return lifted
+
     def reconciled(self, now_ns: int, is_clean: bool) -> None:
         """A reconciliation ended."""
         self.clean_ns = now_ns if is_clean else -1
 
-    def resume(self) -> tuple[CauseInForce, ...]:
-        """An operator resumes: what may be cleared is cleared; returns what was."""
-        cleared = tuple(item for item in self.in_force if self._may_resume(item))
+    def resume(self, pair: str = "") -> tuple[CauseInForce, ...]:
+        """An operator resumes, everything or what is about one pair: what may be cleared is; returns what was."""
+        asked = (item for item in self.in_force if not pair or item.detail == pair)
+        cleared = tuple(item for item in asked if self.may_resume(item))
         self.in_force = tuple(item for item in self.in_force if item not in cleared)
         return cleared
 
-    def _may_resume(self, item: CauseInForce) -> bool:
+    def may_resume(self, item: CauseInForce) -> bool:
+        """Whether `resume` would clear it now."""
         rule = RULES[item.cause]
         if rule.is_automatic:
             return False
