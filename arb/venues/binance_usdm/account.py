@@ -1,13 +1,12 @@
 """Binance USD-M futures' private stream, and the account reads and settings of REST.
 
-Owns: the listen key, balances, positions, open orders, fee rates, funding, and the setup of an instrument (one-way
-mode, isolated margin, leverage) with its read-back. Frames of the stream are read by `private.py`.
+Owns: the listen key, balances, positions, open orders, fee rates, funding. Frames of the stream are read by
+`private.py`; settings of the account are in `setup.py`.
 Never: keeps state; the stream names only what changed, so REST is read again after every connect.
 Units: amounts Decimal from text; `venue_ns` UTC; a short position is negative.
 
 The socket is `/private/ws?listenKey=…&events=A/B`: `events` is an allow-list, and what it leaves out is never said.
-A wallet balance includes margin in use; free is what the venue calls available. Isolated margin in the read-back proves
-single-asset mode too: multi-asset mode excludes it.
+A wallet balance includes margin in use; free is what the venue calls available.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from arb.domain.errors import ProtocolError, VenueUnavailable
+from arb.domain.errors import ProtocolError
 from arb.domain.events import FundingPaid, WalletState
 from arb.domain.fees import FeeSchedule
 from arb.domain.ids import AssetId, instrument_id
@@ -27,10 +26,10 @@ from arb.venues.answers import decoded
 from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
-from arb.venues.binance_spot.errors import read_error
-from arb.venues.binance_usdm.errors import ALREADY_SO, judge, require_success
+from arb.venues.binance_usdm.errors import judge, require_success
 from arb.venues.binance_usdm.orders import BinanceUsdmOrders, UsdmOrderBody, usdm_update
 from arb.venues.binance_usdm.private import frame_facts, wallet_balance
+from arb.venues.binance_usdm.setup import POSITIONS, SETUP_COUNT, UsdmPositionBody, setup_problem, setup_requests
 from arb.venues.exact import check_amounts
 from arb.venues.refusals import worded
 from arb.venues.spec import (
@@ -48,7 +47,6 @@ from arb.venues.spec import (
 _EVENTS: Final = "ORDER_TRADE_UPDATE/ACCOUNT_UPDATE/MARGIN_CALL/ACCOUNT_CONFIG_UPDATE/TRADE_LITE/listenKeyExpired"
 _LISTEN_KEY_PATH: Final = "/fapi/v1/listenKey"
 _FUNDING_LIMIT: Final = 1000
-_SETTINGS: Final = ("one-way mode", "isolated margin", "leverage")
 
 
 class ListenKeyBody(msgspec.Struct, rename="camel"):
@@ -63,22 +61,6 @@ class UsdmBalanceBody(msgspec.Struct, rename="camel"):
     asset: str
     balance: Decimal
     available_balance: Decimal
-
-    def __post_init__(self) -> None:
-        check_amounts(self)
-
-
-class UsdmPositionBody(msgspec.Struct, rename="camel"):
-    """One row of GET /fapi/v2/positionRisk."""
-
-    symbol: str
-    position_amt: Decimal
-    entry_price: Decimal
-    mark_price: Decimal
-    liquidation_price: Decimal
-    leverage: Decimal
-    margin_type: str
-    position_side: str = "BOTH"
 
     def __post_init__(self) -> None:
         check_amounts(self)
@@ -109,19 +91,11 @@ class UsdmIncomeBody(msgspec.Struct, rename="camel"):
         check_amounts(self)
 
 
-class UsdmModeBody(msgspec.Struct, rename="camel"):
-    """GET /fapi/v1/positionSide/dual."""
-
-    dual_side_position: bool
-
-
 _LISTEN_KEY: Final = msgspec.json.Decoder(ListenKeyBody)
 _BALANCES: Final = msgspec.json.Decoder(list[UsdmBalanceBody])
-_POSITIONS: Final = msgspec.json.Decoder(list[UsdmPositionBody])
 _OPEN_ORDERS: Final = msgspec.json.Decoder(list[UsdmOrderBody])
 _COMMISSION: Final = msgspec.json.Decoder(UsdmCommissionBody)
 _INCOME: Final = msgspec.json.Decoder(list[UsdmIncomeBody])
-_MODE: Final = msgspec.json.Decoder(UsdmModeBody)
 
 
 class BinanceUsdmAccount:
@@ -129,7 +103,7 @@ class BinanceUsdmAccount:
 
     ws_private_url: Final = "wss://fstream.binance.com"
     keepalive_s: Final = 1800.0
-    setup_count: Final = 5
+    setup_count: Final = SETUP_COUNT
 
     def __init__(self, credentials: Credentials, instruments: tuple[Instrument, ...]) -> None:
         self._signer = BinanceSigner(credentials)
@@ -183,7 +157,7 @@ class BinanceUsdmAccount:
         balances = tuple(wallet_balance(row.asset, row.balance, row.available_balance) for row in rows)
         facts: list[AccountInbound] = [BalancesSeen(balances=balances, is_full=True)]
         for instrument, held, resting in zip(instruments, answers[1::2], answers[2::2], strict=True):
-            facts.extend(_position_facts(instrument, decoded("binance_usdm", held.body, _POSITIONS)))
+            facts.extend(_position_facts(instrument, decoded("binance_usdm", held.body, POSITIONS)))
             for body in decoded("binance_usdm", resting.body, _OPEN_ORDERS):
                 facts.append(usdm_update(body, received_ns))
         return tuple(facts)
@@ -204,27 +178,12 @@ class BinanceUsdmAccount:
     def setup_requests(
         self, instrument: Instrument, leverage: int, stamps: tuple[Stamp, ...]
     ) -> tuple[HttpRequest, ...]:
-        """Three settings, then the mode and the position that read them back."""
-        named = _named(instrument)
-        mode, margin, lever, mode_read, position_read = stamps
-        return (
-            self._write("/fapi/v1/positionSide/dual", "dualSidePosition=false", mode),
-            self._write("/fapi/v1/marginType", f"{named}&marginType=ISOLATED", margin),
-            self._write("/fapi/v1/leverage", f"{named}&leverage={leverage}", lever),
-            self._read("/fapi/v1/positionSide/dual", "", mode_read, 30),
-            self._read("/fapi/v2/positionRisk", named, position_read, 5),
-        )
+        """Four settings and their read-back (`setup.py`)."""
+        return setup_requests(self._signer, instrument, leverage, stamps)
 
     def setup_problem(self, instrument: Instrument, leverage: int, answers: tuple[HttpResponse, ...]) -> str | None:
         """The first setting that was refused, else the first that does not read back as wished."""
-        *settings, mode, position = answers
-        for name, answer in zip(_SETTINGS, settings, strict=True):
-            if answer.status != 200 and read_error("binance_usdm", answer)[0] not in ALREADY_SO:
-                return f"{name} was refused: {worded(*judge(answer))}"
-        try:
-            return _read_back_problem(instrument, leverage, mode, position)
-        except (ProtocolError, VenueUnavailable) as error:
-            return f"the settings cannot be read back: {error.detail}"
+        return setup_problem(instrument, leverage, answers)
 
     def permission_request(self, stamp: Stamp) -> HttpRequest | None:
         """GET /sapi/v1/account/apiRestrictions, which only the spot host has."""
@@ -269,9 +228,6 @@ class BinanceUsdmAccount:
 
     def _read(self, path: str, query: str, stamp: Stamp, weight: int) -> HttpRequest:
         return self._signer.signed("GET", path, query, stamp, bucket=WEIGHT_BUCKET, weight=weight)
-
-    def _write(self, path: str, query: str, stamp: Stamp) -> HttpRequest:
-        return self._signer.signed("POST", path, query, stamp, bucket=WEIGHT_BUCKET, weight=1)
 
 
 class BinanceUsdmAccounts:
@@ -322,17 +278,3 @@ def _position_facts(instrument: Instrument, rows: list[UsdmPositionBody]) -> tup
             is_isolated=row.margin_type == "isolated",
         ),
     )
-
-
-def _read_back_problem(instrument: Instrument, leverage: int, mode: HttpResponse, position: HttpResponse) -> str | None:
-    require_success(mode)
-    require_success(position)
-    if decoded("binance_usdm", mode.body, _MODE).dual_side_position:
-        return "the account is in hedge mode"
-    rows = decoded("binance_usdm", position.body, _POSITIONS)
-    row = next((row for row in rows if row.symbol == instrument.symbol and row.position_side == "BOTH"), None)
-    if row is None:
-        return "the venue does not tell the margin type"
-    if row.margin_type != "isolated":
-        return f"margin is {row.margin_type}, not isolated"
-    return None if row.leverage == leverage else f"leverage is {row.leverage}, not {leverage}"

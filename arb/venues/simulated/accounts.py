@@ -125,6 +125,8 @@ class TradingAccount:
     """Losses beyond the account's money, paid by the venue's insurance fund."""
     is_dual: bool = False
     """Hedge mode is set; orders of the one-way kind are then refused by the dialect."""
+    is_multi_asset: bool = False
+    """Multi-asset mode is set; there is no isolated margin then."""
     touched_assets: dict[AssetId, None] = attrs.field(factory=dict)
     touched_contracts: dict[InstrumentId, None] = attrs.field(factory=dict)
 

@@ -225,4 +225,5 @@ FUTURE_FAULTS: dict[RefusalReason, tuple[int, str]] = {
     RefusalReason.HAS_OPEN_ORDERS: (-4047, "Margin type cannot be changed if there exists open orders."),
     RefusalReason.HAS_POSITION: (-4048, "Margin type cannot be changed if there exists position."),
     RefusalReason.BAD_LEVERAGE: (-4028, "Leverage is not valid."),
+    RefusalReason.MULTI_ASSET: (-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode."),
 }

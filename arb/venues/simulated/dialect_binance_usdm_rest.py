@@ -297,23 +297,35 @@ def set_position_mode(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     )
 
 
-def multi_assets(_desk: Desk, _sent: Sent, _now_ns: int) -> Found:
+def multi_assets(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
     """GET multiAssetsMargin"""
-    return binance.answer({"multiAssetsMargin": False})
+    return binance.answer({"multiAssetsMargin": desk.exchange.is_multi_asset(desk.account)})
 
 
-def set_multi_assets(_desk: Desk, sent: Sent, _now_ns: int) -> Found:
-    """POST multiAssetsMargin: this account is single-asset and stays so"""
-    if sent.get("multiAssetsMargin", "").lower() == "true":
-        return BinanceFault(400, -4168, "Unable to adjust to Multi-Assets mode with isolated margin symbols.")
-    return BinanceFault(400, -4171, "No need to change Multi-Assets mode.")
+MULTI_ASSET_FAULTS = {
+    RefusalReason.NO_CHANGE: BinanceFault(400, -4171, "No need to change Multi-Assets mode."),
+    RefusalReason.HAS_OPEN_ORDERS: BinanceFault(
+        400, -4170, "Unable to adjust Multi-Assets Mode when there are open orders."
+    ),
+    RefusalReason.MULTI_ASSET: BinanceFault(
+        400, -4167, "Unable to adjust to Multi-Assets mode with symbols under isolated-margin mode."
+    ),
+}
+
+
+def set_multi_assets(desk: Desk, sent: Sent, _now_ns: int) -> Found:
+    """POST multiAssetsMargin"""
+    refused = desk.exchange.set_multi_asset(desk.account, sent.get("multiAssetsMargin", "").lower() == "true")
+    if refused is None:
+        return binance.answer(DONE)
+    return MULTI_ASSET_FAULTS.get(refused.reason, fault_of(refused, is_future=True))
 
 
 def account_config(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
     """GET accountConfig"""
     return binance.answer({
-        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": False, "multiAssetsMargin": False,
-        "tradeGroupId": -1,
+        "feeTier": 0, "canTrade": True, "canDeposit": True, "canWithdraw": False,
+        "multiAssetsMargin": desk.exchange.is_multi_asset(desk.account), "tradeGroupId": -1,
         "dualSidePosition": desk.exchange.is_dual(desk.account), "updateTime": 0,
     })  # fmt: skip
 

@@ -84,6 +84,8 @@ class RefusalReason(Enum):
     HAS_OPEN_ORDERS = "has_open_orders"
     HAS_POSITION = "has_position"
     BAD_LEVERAGE = "bad_leverage"
+    MULTI_ASSET = "multi_asset"
+    """Isolated margin and multi-asset mode exclude each other."""
 
 
 @attrs.frozen

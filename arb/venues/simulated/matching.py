@@ -148,6 +148,14 @@ class Exchange:
         """Whether hedge mode is set."""
         return self.accounts[account].is_dual
 
+    def set_multi_asset(self, account: str, is_multi_asset: bool) -> Refused | None:
+        """Multi-asset or single-asset mode of the account."""
+        return self.desk.set_multi_asset(self.accounts[account], is_multi_asset)
+
+    def is_multi_asset(self, account: str) -> bool:
+        """Whether multi-asset mode is set."""
+        return self.accounts[account].is_multi_asset
+
     # --- orders ---
 
     def check(self, account: str, order: NewOrder) -> Refused | None:

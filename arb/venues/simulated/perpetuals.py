@@ -207,6 +207,8 @@ class PerpetualDesk:
         contract = self.settlement.contract(account, self.instruments[instrument])
         if contract.is_isolated is is_isolated:
             return Refused(RefusalReason.NO_CHANGE)
+        if account.is_multi_asset:
+            return Refused(RefusalReason.MULTI_ASSET)
         if problem := _occupied(account, instrument):
             return problem
         contract.is_isolated = is_isolated
@@ -220,6 +222,17 @@ class PerpetualDesk:
             if problem := _occupied(account, instrument):
                 return problem
         account.is_dual = is_dual
+        return None
+
+    def set_multi_asset(self, account: TradingAccount, is_multi_asset: bool) -> Refused | None:
+        """Multi-asset or single-asset mode; only without orders and, to join assets, without isolated margin."""
+        if account.is_multi_asset is is_multi_asset:
+            return Refused(RefusalReason.NO_CHANGE)
+        if problem := _occupied(account, None):
+            return problem
+        if is_multi_asset and any(contract.is_isolated for contract in account.contracts.values()):
+            return Refused(RefusalReason.MULTI_ASSET)
+        account.is_multi_asset = is_multi_asset
         return None
 
 

@@ -124,8 +124,8 @@ class AccountProtocol(Protocol):
     def setup_requests(
         self, instrument: Instrument, leverage: int, stamps: tuple[Stamp, ...]
     ) -> tuple[HttpRequest, ...]:
-        """One-way mode, isolated margin, leverage, then their read-back, to be sent in order, each after the answer
-        before; empty for spot."""
+        """Single-asset and one-way mode, isolated margin, leverage, then their read-back, to be sent in order, each
+        after the answer before; empty for spot."""
 
     def setup_problem(self, instrument: Instrument, leverage: int, answers: tuple[HttpResponse, ...]) -> str | None:
         """What is wrong with the answers of `setup_requests` ("already so" is success; the read-back decides); None:

@@ -51,7 +51,7 @@ async def set_up(
     leverage: int,
     stamp: Callable[[], Stamp],
 ) -> None:
-    """One-way mode, isolated margin and leverage of every perpetual, set and read back.
+    """Single-asset and one-way mode, isolated margin and leverage of every perpetual, set and read back.
 
     Raises:
         ConfigError: the venue does not let the account be as it must.

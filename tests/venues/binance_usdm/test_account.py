@@ -8,7 +8,7 @@ from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, TradeId, VenueOrderId
 from arb.domain.order import Balance, Fill, Liquidity, OrderState, OrderUpdate, Position, Side
 from arb.venues.binance_usdm.account import BinanceUsdmAccount
-from arb.venues.spec import Alive, BalancesSeen, Fault, HttpResponse, Reconnect, Reread
+from arb.venues.spec import Alive, BalancesSeen, Fault, Reconnect, Reread
 from tests.venues.goldens import BINANCE_USDM
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer
 
@@ -202,56 +202,6 @@ def test_funding_of_our_instruments_is_told_oldest_first():
     assert (first.amount, first.settled_ms) == (Decimal("0.125"), 1_794_974_400_000)
     assert (second.amount, second.asset, second.instrument) == (Decimal("-0.375"), "USDT", BTC.id)
     assert first.income_id != second.income_id
-
-
-def test_setup_sets_three_things_and_reads_them_back():
-    requests = ACCOUNT.setup_requests(BTC, 10, (STAMP,) * ACCOUNT.setup_count)
-
-    assert [(request.method, request.path) for request in requests] == [
-        ("POST", "/fapi/v1/positionSide/dual"),
-        ("POST", "/fapi/v1/marginType"),
-        ("POST", "/fapi/v1/leverage"),
-        ("GET", "/fapi/v1/positionSide/dual"),
-        ("GET", "/fapi/v2/positionRisk"),
-    ]
-    assert requests[0].query.startswith("dualSidePosition=false&")
-    assert requests[1].query.startswith("symbol=BTCUSDT&marginType=ISOLATED&")
-    assert requests[2].query.startswith("symbol=BTCUSDT&leverage=10&")
-
-
-def settings(
-    mode: HttpResponse = DONE,
-    margin: HttpResponse = DONE,
-    one_way: str = BINANCE_USDM["one_way"],
-    position: str = BINANCE_USDM["position_risk"],
-) -> str | None:
-    return ACCOUNT.setup_problem(BTC, 10, (mode, margin, DONE, answer(one_way), answer(position)))
-
-
-def test_setting_that_is_so_already_is_success():
-    same = answer({"code": -4059, "msg": "No need to change position side."}, 400)
-
-    assert settings() is None
-    assert settings(mode=same, margin=answer({"code": -4046, "msg": "No need to change margin type."}, 400)) is None
-
-
-@pytest.mark.parametrize(
-    ("answers", "words"),
-    [
-        ({"mode": answer({"code": -4067, "msg": "open orders"}, 400)}, "one-way mode was refused: open_orders"),
-        ({"margin": answer({"code": -4168, "msg": "joint"}, 400)}, "isolated margin was refused: account_mode"),
-        ({"one_way": '{"dualSidePosition":true}'}, "hedge mode"),
-        ({"one_way": "{}"}, "cannot be read back"),
-        ({"position": "[]"}, "does not tell"),
-        ({"position": BINANCE_USDM["position_risk"].replace('"isolated"', '"cross"')}, "margin is cross"),
-        ({"position": BINANCE_USDM["position_risk"].replace('"leverage":"10"', '"leverage":"20"')}, "leverage is 20"),
-    ],
-)
-def test_setting_that_does_not_hold_is_named(answers, words):
-    problem = settings(**answers)
-
-    assert problem is not None
-    assert words in problem
 
 
 def test_wallets_are_told_by_the_spot_venue():
