@@ -14,18 +14,19 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Never, Protocol
+from typing import Final, Never, Protocol
 
 import attrs
 import trio
 
-from arb.domain.errors import ConfigError, InvariantBroken, JournalFull, UnsafeToTrade
+from arb.domain.errors import ConfigError, InvariantBroken, JournalFull, UnsafeToTrade, VenueUnavailable
 from arb.domain.events import Command, CommandKind
 from arb.ports import Clock, EventSink
 from arb.supervision.shutdown import ShutdownStep, StepReport, leaves, perform
 from arb.supervision.stopping import Reason, Stop, StopRequest
 
 IMMEDIATE_EXIT: int = 130
+START: Final = "start"
 
 
 class Foundation(Protocol):
@@ -120,7 +121,7 @@ async def _come_up(plan: Plan, nursery: trio.Nursery) -> None:
             for foundation in plan.foundations:
                 await nursery.start(partial(_serve, plan, foundation))
     except ExceptionGroup as failure:
-        _classify(plan, "start", failure)
+        _classify(plan, START, failure)
 
 
 async def _serve(plan: Plan, foundation: NamedFoundation, *, task_status: trio.TaskStatus[None]) -> None:
@@ -186,6 +187,9 @@ def _classify(plan: Plan, name: str, failure: BaseExceptionGroup[BaseException])
             continue
         if isinstance(error, UnsafeToTrade):
             plan.stop.ask(Stop.UNSAFE, str(error))
+            continue
+        if isinstance(error, VenueUnavailable) and name == START:
+            plan.stop.ask(Stop.FAILED, str(error))
             continue
         plan.on_failure(name, error)
         stop = Stop.CRITICAL if isinstance(error, JournalFull | InvariantBroken) else Stop.BUG

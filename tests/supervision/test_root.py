@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from arb.domain.errors import ConfigError, InvariantBroken, JournalFull
+from arb.domain.errors import ArbError, ConfigError, InvariantBroken, JournalFull, UnsafeToTrade, VenueUnavailable
 from arb.domain.events import Command, CommandKind
 from arb.supervision.clock import AnchoredClock
 from arb.supervision.inbox import Inbox
@@ -203,3 +203,24 @@ async def test_what_a_person_must_mend_at_the_start_ends_before_trading(autojump
     assert reason.stop.exit_code == 2
     assert "8001 is in use" in reason.text
     assert (1.0, "step done") in bench.log
+
+
+@pytest.mark.parametrize(
+    ("error", "stop", "code"),
+    [
+        (VenueUnavailable("upbit", "gave no instruments within 30 s"), Stop.FAILED, 1),
+        (UnsafeToTrade("upbit BTC: 1 there, 0 here"), Stop.UNSAFE, 4),
+    ],
+)
+async def test_a_venue_that_is_away_at_the_start_may_be_tried_again_and_what_is_unsafe_may_not(
+    autojump_clock: MockClock, error: ArbError, stop: Stop, code: int
+) -> None:
+    bench = Bench()
+
+    async def refuse(*, task_status: trio.TaskStatus[None]) -> None:
+        await trio.sleep(1.0)
+        raise error
+
+    reason = await bench.supervise([], [NamedFoundation(name="venues", run=refuse)])
+
+    assert (reason.stop, reason.stop.exit_code, reason.text) == (stop, code, str(error))
