@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
+from arb.cli.arming import KeyFacts
 from arb.cli.beginning import beginning
 from arb.cli.data_dir import DataDir
 from arb.cli.engine_config import engine_config, pair_strategies
+from arb.cli.errand import Errand
+from arb.cli.errand_run import ErrandRun
 from arb.cli.observers import Observers
 from arb.cli.schema import DataSource, Settings, VenueSection
 from arb.cli.sight import ObservedInbox, Sight
 from arb.cli.surroundings import Surroundings
 from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
 from arb.domain.effects import Cell, Record, Table
-from arb.domain.events import StorageSeen
+from arb.domain.events import Command, CommandKind, StorageSeen
 from arb.domain.ids import VenueId
 from arb.domain.instrument import Instrument
 from arb.engine import Engine
@@ -42,11 +46,23 @@ from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
 from arb.venues.wire.status import VenueStatusBoard
 
+if TYPE_CHECKING:
+    from arb.cli.recovery import Recovered
+
 REST_BOOK_EVERY_S = 0.5
 PONG_WITHIN_S = 5.0
 VENUES_WITHIN_S = 30.0
 RENEW_BEFORE_S = 300.0
 BANK = VenueId("dunamu")
+
+
+@attrs.frozen
+class AccountFault:
+    """Why a venue's account cannot be traded with."""
+
+    is_refused: bool
+    """The venue does not accept our key; otherwise the account could not be made as it must be."""
+    words: str
 
 
 @attrs.define(eq=False)
@@ -57,6 +73,17 @@ class Assembly:
     data: DataDir
     around: Surroundings
     watching: Observers
+    recovered: Recovered | None = None
+    """What an earlier run left; None: the books begin empty."""
+    wanted_errand: Errand | None = None
+    missing: tuple[str, ...] = ()
+    """What keeps real orders from this run."""
+    shadow_because: tuple[str, ...] = ()
+    """Set when this run ends so that a shadow run may follow: what was missing."""
+    account_faults: dict[VenueId, AccountFault] = attrs.field(factory=dict)
+    """Venues that do not accept our key, or whose account could not be made as it must be."""
+    keys: tuple[KeyFacts, ...] = ()
+    """What the start found of the keys."""
     inbox: Inbox = attrs.field(factory=Inbox)
     stop: StopRequest = attrs.field(factory=StopRequest)
     urls: dict[VenueId, VenueUrls] = attrs.field(factory=dict)
@@ -68,6 +95,7 @@ class Assembly:
     fills: LocalFills | None = None
     """Told every book and funding rate that the core has seen: what it fills orders against."""
     engine: Engine = attrs.field(init=False)
+    errand: ErrandRun | None = attrs.field(init=False, default=None)
     drain: Drain = attrs.field(init=False)
     journal: SegmentJournal = attrs.field(init=False)
     store: StoreWorker = attrs.field(init=False)
@@ -84,8 +112,12 @@ class Assembly:
     def __attrs_post_init__(self) -> None:
         self.sight.on_error = self._note_error
         self.sink = ObservedInbox(self.inbox, self.sight)
-        self.engine = Engine(engine_config(self.settings, self.around.clock.wall_ns()))
+        config = engine_config(self.settings, self.around.clock.wall_ns())
+        self.engine = Engine(config, None if self.recovered is None else self.recovered.memory)
         self.drain = Drain(self.engine)
+        if self.wanted_errand is not None:
+            put = self.sink.put_account
+            self.errand = ErrandRun(self.wanted_errand, self.engine, put, self.stop, self.around.clock)
         self.journal = SegmentJournal(
             self.data.journal,
             self.around.writer,
@@ -134,8 +166,15 @@ class Assembly:
             self.boards.update({venue: VenueStatusBoard(venue, self.around.clock, self.sink) for venue in access})
             for event in beginning(self.settings, self.around, self.engine.config, access.values()):
                 self.sink.put_account(event)
+            if self.wanted_errand is not None:
+                self.sink.put_account(self._drained_for(self.wanted_errand))
             task_status.started()
             await trio.sleep_forever()
+
+    def _drained_for(self, errand: Errand) -> Command:
+        """A run with an errand opens nothing."""
+        now_ns = self.around.clock.monotonic_ns()
+        return Command(at_ns=now_ns, kind=CommandKind.DRAIN, operator=errand.operator, reason=errand.name)
 
     async def serve_store(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Write rows until cancelled."""

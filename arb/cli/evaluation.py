@@ -10,6 +10,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table as Grid
 
+from arb.cli.errand_run import ErrandRun
 from arb.cli.sight import Sight
 from arb.domain.events import Event, Tick
 from arb.engine import Engine
@@ -32,6 +33,7 @@ class Evaluations:
         limit: int | None,
         must_be_ready: bool,
         ready_within_s: float,
+        errand: ErrandRun | None = None,
     ) -> None:
         self._engine = engine
         self._drain = drain
@@ -40,6 +42,7 @@ class Evaluations:
         self._clock = clock
         self._limit = limit
         self._must_be_ready = must_be_ready
+        self._errand = errand
         self._deadline_ns = clock.monotonic_ns() + round(ready_within_s * 1e9)
         self._count = 0
         self._was_ready = False
@@ -47,6 +50,8 @@ class Evaluations:
     def after_turn(self, event: Event) -> None:
         """Let the drain look; count an evaluation at the tick."""
         self._drain.after_turn()
+        if self._errand is not None:
+            self._errand.after_turn(event)
         if not isinstance(event, Tick) or not event.is_loop:
             return
         self._sight.turned()

@@ -12,9 +12,11 @@ import trio
 
 from arb.cli.assembly import BANK, Assembly
 from arb.cli.evaluation import Evaluations
-from arb.cli.order_entry import serve_local_fills, serve_orders
+from arb.cli.local_orders import serve_local_fills
+from arb.cli.order_entry import serve_orders
 from arb.cli.probes import Probes
 from arb.cli.schema import BankChoice, Mode
+from arb.cli.settling import keep_armed, settle
 from arb.cli.sim import sim_params, traded
 from arb.cli.upkeep import keep_journal, make_tables
 from arb.cli.venue_access import VenueUrls
@@ -49,8 +51,10 @@ def foundations(parts: Assembly) -> list[NamedFoundation]:
         found.append(NamedFoundation(name="simulated venues", run=partial(_serve_mock, parts)))
     found.append(NamedFoundation(name="venues", run=parts.serve_venues))
     found.append(NamedFoundation(name="store", run=parts.serve_store))
-    fills = serve_orders if parts.settings.mode is Mode.MOCK else serve_local_fills
+    fills = serve_orders if parts.settings.mode in (Mode.MOCK, Mode.LIVE) else serve_local_fills
     found.append(NamedFoundation(name="orders", run=partial(fills, parts)))
+    if parts.settings.mode is Mode.LIVE:
+        found.append(NamedFoundation(name="settling", run=partial(settle, parts)))
     return found
 
 
@@ -61,6 +65,8 @@ def trading_tasks(
     tasks = [*parts.sources(), *status_tasks(parts), *_bank(parts)]
     tasks.append(Named(name="tick", run=partial(_tick, parts)))
     tasks.append(Named(name="orders to the venues", run=parts.dispatch.release))
+    if parts.settings.mode is Mode.LIVE:
+        tasks.append(Named(name="permission", run=partial(keep_armed, parts)))
     tasks.append(Named(name="journal upkeep", run=partial(keep_journal, parts)))
     if sample is not None:
         interval_s = parts.settings.sys_monitor.sample_interval_sec

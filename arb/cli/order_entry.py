@@ -1,62 +1,43 @@
-"""Where orders go: to the venues over their own protocols, or to fills modelled here.
+"""Orders that go to the venues over their own protocols.
 
 Owns: the order task and the account stream of each venue, and what must be so before the first order.
-Never: decides which of the two; the lineup does, by mode.
+Never: decides whether they go there or are filled here (`local_orders.py`); the lineup does, by mode.
 """
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 import trio
 
-from arb.cli.assembly import PONG_WITHIN_S, Assembly, renewal_s
+from arb.cli.assembly import PONG_WITHIN_S, VENUES_WITHIN_S, AccountFault, Assembly, renewal_s
+from arb.cli.schema import Mode
 from arb.cli.venue_access import VenueAccess
+from arb.domain.errors import ConfigError, CredentialsRefused, VenueUnavailable
 from arb.domain.events import FeesSeen
 from arb.domain.ids import FeedId, VenueId
 from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.dial import split_url
-from arb.venues.wire.local_fills import LocalFills, LocalVenue
 from arb.venues.wire.order_http import OrderTarget, open_order_http
 from arb.venues.wire.orders import OrderParts, VenueOrders
 from arb.venues.wire.setup import read_fees, set_up
 from arb.venues.wire.ws import WsHeartbeat
 
+log = logging.getLogger("arb.account")
+
 
 async def serve_orders(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
-    """One order task and one account stream per venue; started once every account has been read."""
+    """One order task and one account stream per venue; started once every account has been read.
+
+    Raises:
+        VenueUnavailable: an account could not be read in time.
+        ConfigError, CredentialsRefused: an account is not usable, where orders go to no real venue.
+    """
     async with trio.open_nursery() as nursery:
         for venue in parts.access:
             await nursery.start(partial(_serve_venue_orders, parts, venue))
         task_status.started()
-
-
-async def serve_local_fills(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
-    """Orders are filled here, against the live books."""
-    paper = parts.settings.paper
-    venues = [
-        LocalVenue(
-            venue=venue,
-            instruments=tuple(access.instruments.values()),
-            order_ms=paper.upbit_order_ms if venue == "upbit" else paper.binance_order_ms,
-            fees=parts.engine.config.fees[venue],
-        )
-        for venue, access in parts.access.items()
-    ]
-    local = LocalFills(
-        venues,
-        clock=parts.around.clock,
-        sink=parts.sink,
-        seed=parts.around.random.getrandbits(63),
-        miss_probability=paper.miss_probability,
-        depth_fraction=parts.settings.execution.depth_fraction,
-        start_krw=paper.start_krw,
-        start_usdt=paper.start_usdt,
-        leverage=parts.settings.risk.leverage,
-    )
-    parts.fills = local
-    parts.gateways.update({venue: local.gateway(venue) for venue in parts.access})
-    await local.run(task_status=task_status)
 
 
 async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: trio.TaskStatus[None]) -> None:
@@ -104,11 +85,36 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
         )
         opened.append(account)
         parts.orders[venue] = parts.gateways[venue] = orders
-        await _prepare_account(parts, access, account)
+        if not await _is_prepared(parts, access, account):
+            task_status.started()
+            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(orders.run)
             nursery.start_soon(parts.restarting(f"{venue}/private/0"), account.run_stream)
             task_status.started()
+
+
+async def _is_prepared(parts: Assembly, access: VenueAccess, account: VenueAccount) -> bool:
+    """Prepare the account, asking again while the venue is away; what a person must mend is noted in live mode."""
+    venue = access.spec.venue
+    try:
+        with trio.fail_after(VENUES_WITHIN_S):
+            while True:
+                try:
+                    await _prepare_account(parts, access, account)
+                    return True
+                except CredentialsRefused:
+                    raise
+                except VenueUnavailable as error:
+                    log.warning("account_not_ready", extra={"venue": venue, "error": str(error)})
+                    await trio.sleep(getattr(error, "retry_after_s", 1.0))
+    except trio.TooSlowError as error:
+        raise VenueUnavailable(venue, f"the account could not be read within {VENUES_WITHIN_S:g} s") from error
+    except (CredentialsRefused, ConfigError) as error:
+        if parts.settings.mode is not Mode.LIVE:
+            raise
+        parts.account_faults[venue] = AccountFault(isinstance(error, CredentialsRefused), str(error))
+        return False
 
 
 async def _prepare_account(parts: Assembly, access: VenueAccess, account: VenueAccount) -> None:

@@ -198,6 +198,15 @@ class Sight:
         """The HTTP server listens."""
         self._console.print(f"HTTP: {url}/health and {url}/metrics", style="dim", soft_wrap=True)
 
+    def armed(self, missing: tuple[str, ...]) -> None:
+        """Real orders may be sent from now on, or may not for what is missing."""
+        self.board.arming(is_armed=not missing, missing=missing)
+        safety.log(
+            logging.WARNING if missing else logging.INFO,
+            "arming_changed",
+            extra={"is_armed": not missing, "missing": "; ".join(missing)},
+        )
+
     def became_ready(self, words: str) -> None:
         """Every pair can be looked at for the first time."""
         self._console.print(f"ready after {self.uptime_s():.1f} s; {words}", style="dim", soft_wrap=True)

@@ -5,7 +5,7 @@ Owns: the seam at which a simulation puts its own in place of the real ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Protocol
 
@@ -45,6 +45,10 @@ class Surroundings:
     random: Random
     run_id: RunId
     build: str
+    environ: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """The environment of the process: the first of the two steps that arm."""
+    uid: int = -1
+    """Whose permission file counts."""
     simulate: Simulate = serve_simulation
     """Serves the simulated venues of mock mode."""
     check_s: float = CHECK_S

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from arb.cli.schema import RateLimitSection, Settings, VenueSection
-from arb.domain.errors import ConfigError, TransientError
+from arb.domain.errors import ConfigError, TransientError, VenueUnavailable
 from arb.domain.ids import InstrumentId, VenueId, instrument_id, symbol_of, venue_of
 from arb.domain.instrument import Instrument
 from arb.ports import Clock, Dialer
@@ -99,7 +99,8 @@ async def open_venues(
     """Clients and rules of every venue, for as long as the block lasts.
 
     Raises:
-        ConfigError: an instrument does not exist, or a venue does not answer in time.
+        ConfigError: an instrument does not exist.
+        VenueUnavailable: a venue does not answer in time.
     """
     async with AsyncExitStack() as stack:
         found: dict[VenueId, VenueAccess] = {}
@@ -122,9 +123,8 @@ async def open_venues(
                     offset.offset_ms = await measure_offset_ms(spec.market, http, clock) or 0
             except (trio.TooSlowError, TransientError) as error:
                 words = f": {error}" if str(error) else ""
-                raise ConfigError(
-                    f"venues.{venue}: {urls[venue].rest} gave no instruments within {within_s:g} s{words}; "
-                    "is it reachable?"
+                raise VenueUnavailable(
+                    venue, f"{urls[venue].rest} gave no instruments within {within_s:g} s{words}; is it reachable?"
                 ) from error
             found[venue] = VenueAccess(
                 spec=spec,

@@ -6,6 +6,8 @@ Never: judges a state.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import attrs
@@ -17,7 +19,7 @@ from arb.domain.ids import AssetId, VenueId
 from arb.supervision.root import Named
 from arb.venues import load_venue
 from arb.venues.wire.dial import split_url
-from arb.venues.wire.http import HttpTarget, open_http
+from arb.venues.wire.http import HttpClient, HttpTarget, open_http
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.status import WalletPoll, poll_wallets, watch_rate
 
@@ -54,15 +56,22 @@ async def _poll_wallets(parts: Assembly, teller: VenueId, asking: list[VenueAcce
         every_s=risk.wallet_poll_s,
         unknown_s=risk.wallet_unknown_s,
     )
-    known = parts.access.get(teller)
-    if known is not None:
-        await poll_wallets(poll, known.http, parts.around.clock)
+    async with open_teller(parts, asking[0]) as http:
+        await poll_wallets(poll, http, parts.around.clock)
+
+
+@asynccontextmanager
+async def open_teller(parts: Assembly, asking: VenueAccess) -> AsyncIterator[HttpClient]:
+    """The client of the venue that tells the wallets and the key of another one: its own where it is traded too."""
+    teller = asking.spec.wallets_at or asking.spec.venue
+    if (known := parts.access.get(teller)) is not None:
+        yield known.http
         return
-    endpoint, prefix = split_url(urls.rest)
-    limiter = RateLimiter(spec.rate, parts.around.clock, venue=teller)
+    endpoint, prefix = split_url(_urls_of(parts, teller, asking).rest)
+    limiter = RateLimiter(load_venue(teller).rate, parts.around.clock, venue=teller)
     target = HttpTarget(venue=teller, endpoint=endpoint, prefix=prefix)
     async with open_http(target, dialer=parts.around.dialer, limiter=limiter, clock=parts.around.clock) as http:
-        await poll_wallets(poll, http, parts.around.clock)
+        yield http
 
 
 def _urls_of(parts: Assembly, teller: VenueId, asking: VenueAccess) -> VenueUrls:
