@@ -2,5 +2,7 @@
 
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.core import Engine, EngineSnapshot, thaw
+from arb.engine.memory import Difference, Memory
+from arb.engine.renewing import new_memory
 
-__all__ = ["Engine", "EngineConfig", "EngineSnapshot", "PairConfig", "thaw"]
+__all__ = ["Difference", "Engine", "EngineConfig", "EngineSnapshot", "Memory", "PairConfig", "new_memory", "thaw"]

@@ -22,6 +22,7 @@ from arb.domain.events import (
     BalanceSeen,
     ClockJumped,
     Command,
+    CommandKind,
     DepthSeen,
     Event,
     FeedDown,
@@ -44,14 +45,13 @@ from arb.domain.events import (
     TransferSeen,
     VenueStatus,
 )
-from arb.domain.ids import ClientOrderId, InstrumentId, PairId
-from arb.engine import folding, guards, repairing, rows, trading, working
+from arb.domain.ids import InstrumentId, PairId
+from arb.engine import folding, guards, reconciling, renewing, repairing, rows, trading, working
 from arb.engine.config import EngineConfig, PairConfig
-from arb.engine.memory import NO_EFFECTS, Lane, Memory, Turn
+from arb.engine.memory import NO_EFFECTS, Difference, Lane, Memory, Turn
+from arb.engine.renewing import new_memory, told_anew
 from arb.engine.view import data_refusal, is_naked, rates_of
-from arb.state.fx import FxMarks
-from arb.state.ledger import Ledger
-from arb.state.market import FreshnessLimits, Market, MarketBook
+from arb.state.market import MarketBook
 from arb.state.orders import OrderLine
 from arb.state.positions import PairPosition
 from arb.strategy import load_strategy
@@ -84,39 +84,12 @@ class PairSight:
     """Derived from the FX mark; forgotten with every new one."""
 
 
-def new_memory(config: EngineConfig) -> Memory:
-    """Nothing known yet."""
-    market = Market(_freshness(config))
-    return Memory(market=market, fx=FxMarks(config.fx), ledger=Ledger(config.day_offset_ns))
-
-
-def _freshness(config: EngineConfig) -> FreshnessLimits:
-    risk = config.risk
-    return FreshnessLimits(
-        max_book_age_ms=risk.max_book_age_ms,
-        max_quiet_s=risk.max_quiet_s,
-        max_conn_silence_ms=risk.max_conn_silence_ms,
-        max_feed_lag_ms=risk.max_feed_lag_ms,
-        max_skew_ms=risk.max_skew_ms,
-    )
-
-
-def _told_anew(config: EngineConfig, memory: Memory) -> Memory:
-    """Memory under this configuration: a restart may bring other limits and further pairs."""
-    memory.market.limits, memory.fx.params = _freshness(config), config.fx
-    memory.ledger.day_offset_ns = config.day_offset_ns
-    for item in config.pairs:
-        if item.pair.id not in memory.lanes:
-            memory.lanes[item.pair.id] = Lane(own=load_strategy(item.pair.strategy).initial())
-    return memory
-
-
 class Engine:
     """The pure machine: remembers, decides, refuses and plans."""
 
     def __init__(self, config: EngineConfig, memory: Memory | None = None) -> None:
         self._config = config
-        self._memory = _told_anew(config, memory if memory is not None else new_memory(config))
+        self._memory = told_anew(config, memory if memory is not None else new_memory(config))
         self._strategies: dict[PairId, Strategy[Any, Any]] = {
             item.pair.id: load_strategy(item.pair.strategy) for item in config.pairs
         }
@@ -176,12 +149,16 @@ class Engine:
         else:
             self._memory.fx.see_second(depth)
 
+    def _forget_sights(self) -> None:
+        """The books of an earlier process are gone."""
+        for sight in self._sights:
+            sight.book_a = sight.book_b = sight.rates = None
+
     def _wants_look(self, sight: PairSight) -> bool:
         """The cheap half of a look: a pair that is flat and idle is left alone while best quotes miss the bar."""
-        lane = sight.lane
-        if lane.legs:
+        lane, memory = sight.lane, self._memory
+        if lane.legs or memory.is_settling:
             return False
-        memory = self._memory
         if sight.pair in memory.ledger.positions:
             return True
         books = memory.market.books
@@ -199,7 +176,7 @@ class Engine:
         return sight.strategy.missed_by_bps(top, lane.own, sight.item.params) <= 0
 
     def _look(self, turn: Turn, item: PairConfig) -> None:
-        if turn.memory.level is not Level.CRITICAL:
+        if turn.memory.level is not Level.CRITICAL and not turn.memory.is_settling:
             trading.look(turn, item, self._strategies[item.pair.id])
 
     def _fold(self, turn: Turn, event: Event) -> None:
@@ -215,11 +192,14 @@ class Engine:
             case PositionSeen():
                 folding.contract_seen(turn, event)
                 guards.check_positions(turn)
-                folding.doubt_positions(turn)
+                if not self._memory.is_settling:
+                    folding.doubt_positions(turn)
             case FundingPaid():
                 folding.funding_paid(turn, event)
             case TransferSeen():
                 folding.transfer_seen(turn, event)
+            case Command(kind=CommandKind.ADOPT | CommandKind.IGNORE):
+                reconciling.accept(turn, event)
             case Command():
                 guards.command(turn, event)
             case _:
@@ -246,17 +226,21 @@ class Engine:
             case VenueStatus():
                 guards.venue_seen(turn, event)
             case ArmingSeen():
+                was_settling = memory.is_settling
                 guards.arming_seen(turn, event)
+                if was_settling:
+                    repairing.work_unbalanced(turn)
             case HealthSeen():
                 guards.health_seen(turn, event)
                 if event.level is Level.CRITICAL:
                     repairing.work_unbalanced(turn)
             case Reconciled():
-                guards.reconciled(turn, event)
+                reconciling.reconciled(turn, event)
             case StorageSeen():
                 guards.storage_seen(turn, event)
             case RunStarted():
-                guards.run_started(turn, event)
+                renewing.run_started(turn, event)
+                self._forget_sights()
             case ClockJumped():
                 memory.market.jump(event)
                 memory.fx.jump(event.at_ns)
@@ -272,7 +256,9 @@ class Engine:
         if memory.now_ns - memory.position_check_ns >= config.execution.position_check_s * 1e9:
             memory.position_check_ns = memory.now_ns
             guards.check_positions(turn)
-        folding.watch_positions(turn)
+        if not memory.is_settling:
+            folding.watch_positions(turn)
+        reconciling.ask_again(turn)
         guards.check_results(turn)
         for item in self._by_edge():
             lane = memory.lanes[item.pair.id]
@@ -329,6 +315,19 @@ class Engine:
         """No two-leg order unfinished and none of our orders open."""
         return not self._memory.orders.unfinished and not any(lane.legs for lane in self._memory.lanes.values())
 
+    def has_open(self) -> bool:
+        """Any position, two-leg order or order of ours not known to be finished."""
+        return bool(self._memory.ledger.positions) or not self.is_settled()
+
+    def differences(self) -> tuple[Difference, ...]:
+        """What the venues told that the books do not explain, as of the newest reading of each that could be
+        compared."""
+        return self._memory.differences
+
+    def is_reconciled(self) -> bool:
+        """Whether every venue's account was read and compared since the run began, and no order's fate is unknown."""
+        return reconciling.is_complete(self._memory, self._config)
+
     def open_orders(self) -> tuple[OrderLine, ...]:
         """Orders not known to be finished."""
         return self._memory.orders.working()
@@ -350,11 +349,6 @@ class Engine:
     def explain(self) -> dict[PairId, tuple[str, Look | None]]:
         """Per pair: the refusal that lasts (empty: none) and the newest look."""
         return {pair: (lane.refusal.partition("|")[2], lane.look) for pair, lane in self._memory.lanes.items()}
-
-    def owner_of(self, client_order_id: ClientOrderId) -> str | None:
-        """The two-leg order that an order belongs to."""
-        line = self._memory.orders.lines.get(client_order_id)
-        return line.owner if line is not None else None
 
     @property
     def memory(self) -> Memory:

@@ -240,7 +240,7 @@ def watch_positions(turn: Turn) -> None:
         ):
             lane.mismatch_ns = None
             for leg, contracts in differences:
-                _adjust(turn, pair, leg, contracts)
+                adjust(turn, pair, leg, contracts, decimal_of(mid_of(memory, leg_instrument(pair, leg))))
             repair(turn, pair, "position differs from the venue's")
 
 
@@ -303,10 +303,12 @@ def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[
             if instrument.id in memory.ledger.holdings.contracts:
                 left = memory.ledger.residuals.get(f"{pair.id}/{leg}")
                 off = memory.ledger.contract_qty(instrument.id) - own - (left.qty / scale if left is not None else ZERO)
+                off -= memory.foreign_qty.get(instrument.id, ZERO)
                 if abs(off) >= instrument.lot:
                     found.append((leg, off))
         elif own > 0 and instrument.venue in memory.ledger.holdings.balances:
-            off = memory.ledger.holdings.total(instrument.venue, instrument.base) - own
+            foreign = memory.foreign_qty.get(f"{instrument.venue}/{instrument.base}", ZERO)
+            off = memory.ledger.holdings.total(instrument.venue, instrument.base) - foreign - own
             if off < 0 and -off * decimal_of(mid_of(memory, instrument.id)) >= max(
                 instrument.min_notional, instrument.lot
             ):
@@ -314,16 +316,15 @@ def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[
     return tuple(found)
 
 
-def _adjust(turn: Turn, pair: Pair, leg: str, off: Decimal) -> None:
+def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> None:
     """Book what the venue did without us, once: at the executions it told where they explain the whole difference,
-    else as one at the newest mid, free of fees."""
+    else as one at `price`, free of fees."""
     memory, lane = turn.memory, turn.memory.lanes[pair.id]
     instrument = memory.market.instruments[leg_instrument(pair, leg)]
     position = memory.ledger.positions[pair.id]
     mine = tuple(fill for fill in lane.foreign if fill.instrument == instrument.id)
     lane.foreign = tuple(fill for fill in lane.foreign if fill.instrument != instrument.id)
     is_told = sum((fill.side.sign * fill.qty for fill in mine), ZERO) == off
-    price = decimal_of(mid_of(memory, instrument.id))
     unseen = Fill(
         instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None,
         venue_order_id=None, side=Side.BUY if off > 0 else Side.SELL, qty=abs(off), price=price,

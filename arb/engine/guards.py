@@ -18,8 +18,6 @@ from arb.domain.events import (
     FeedUp,
     HealthSeen,
     Level,
-    Reconciled,
-    RunStarted,
     StorageSeen,
     VenueCondition,
     VenueStatus,
@@ -30,8 +28,7 @@ from arb.domain.pair import Pair
 from arb.engine import rows
 from arb.engine.memory import Lane, Turn
 from arb.engine.view import HOUR_NS, mid_of, open_marks_krw
-from arb.execution.order_ids import run_digest
-from arb.risk.trading_state import Cause, CauseInForce, Causes, TradingState
+from arb.risk.trading_state import OPERATOR, Cause, CauseInForce, Causes, TradingState
 
 ZERO: Final = Decimal(0)
 LOSSES: Final = frozenset({Cause.DAILY_LOSS, Cause.DRAWDOWN, Cause.LOSING_STREAK})
@@ -48,29 +45,14 @@ def set_cause(causes: Causes, cause: Cause, detail: str, now_ns: int, *, is_ther
         causes.end(cause, detail)
 
 
-def run_started(turn: Turn, event: RunStarted) -> None:
-    """A new process: its name, its clock, and none of the conditions that belonged to the process before."""
-    memory = turn.memory
-    memory.run_id, memory.run_digest = event.run_id, run_digest(event.run_id)
-    memory.market.anchor(event.at_ns, event.wall_ns)
-    memory.is_started, memory.is_draining = True, False
-    memory.level, memory.is_state_lost, memory.emergencies = Level.OK, False, ()
-    for cause in (Cause.DRAIN, Cause.WATCHDOG):
-        memory.causes.end(cause, "")
-    rows.trading_state_topic(turn)
-
-
 def arming_seen(turn: Turn, event: ArmingSeen) -> None:
-    """Unarmed reduces; armed ends that."""
-    turn.memory.is_armed = event.is_armed
+    """Unarmed reduces; armed ends that, but for an operator's disarm. The first word on it ends the settling."""
+    memory = turn.memory
+    memory.is_settling = False
     set_cause(
-        turn.memory.causes,
-        Cause.UNARMED,
-        "",
-        turn.memory.now_ns,
-        is_there=not event.is_armed,
-        text=",".join(event.missing),
+        memory.causes, Cause.UNARMED, "", memory.now_ns, is_there=not event.is_armed, text=",".join(event.missing)
     )
+    memory.is_armed = not memory.causes.has(Cause.UNARMED)
 
 
 def health_seen(turn: Turn, event: HealthSeen) -> None:
@@ -137,14 +119,6 @@ def _note_wallets(turn: Turn, pair: Pair, lane: Lane) -> None:
         lane.wallet_closed_ns, lane.wallet_reopened_ns = None, memory.now_ns
 
 
-def reconciled(turn: Turn, event: Reconciled) -> None:
-    """A clean reconciliation lets `resume` clear what halts; a difference blocks entries."""
-    memory = turn.memory
-    memory.causes.reconciled(memory.now_ns, event.is_clean)
-    if not event.is_clean:
-        memory.causes.add(Cause.EXTERNAL_HANDS, event.venue, memory.now_ns, "; ".join(event.differences))
-
-
 def command(turn: Turn, event: Command) -> None:
     """What an operator or the shell asks for."""
     memory, causes, now_ns = turn.memory, turn.memory.causes, turn.memory.now_ns
@@ -162,10 +136,18 @@ def command(turn: Turn, event: Command) -> None:
         case CommandKind.DRAIN:
             memory.is_draining = True
             causes.add(Cause.DRAIN, "", now_ns, event.reason)
+        case CommandKind.DISARM:
+            causes.add(Cause.UNARMED, OPERATOR, now_ns, event.reason)
+            memory.is_armed = False
+        case CommandKind.ARM:
+            causes.end(Cause.UNARMED, OPERATOR)
+            memory.is_armed = not memory.is_settling and not causes.has(Cause.UNARMED)
         case CommandKind.RESUME:
-            _accept(turn, causes.resume())
-            for lane in memory.lanes.values():
-                lane.blocked = ""
+            _accept(turn, causes.resume(detail))
+            for pair, lane in memory.lanes.items():
+                if event.pair in (None, pair):
+                    lane.blocked = ""
+                    lane.risk_exit = "" if lane.risk_exit == "flatten" else lane.risk_exit
 
 
 def _accept(turn: Turn, cleared: tuple[CauseInForce, ...]) -> None:
@@ -232,6 +214,8 @@ def check_positions(turn: Turn) -> None:
             memory.causes.end(Cause.LIQUIDATION_NEAR, item.pair.id)
             continue
         _guard_margin(turn, item.pair, lane)
+        if memory.causes.has(Cause.FLATTEN, "") or memory.causes.has(Cause.FLATTEN, item.pair.id):
+            lane.risk_exit = lane.risk_exit or "flatten"
         if _is_delisting(turn, item.pair):
             lane.risk_exit = lane.risk_exit or "delisting"
 
@@ -240,7 +224,8 @@ def _guard_margin(turn: Turn, pair: Pair, lane: Lane) -> None:
     """Near the liquidation price: reduce and alert; nearer, or near for longer than fresh margin takes: close."""
     memory, limits = turn.memory, turn.config.risk
     held = memory.ledger.holdings.contracts.get(pair.b)
-    if held is None or not held.qty or held.liquidation_price is None or not held.mark_price:
+    is_told = pair.b in memory.contracts_ns
+    if not is_told or held is None or not held.qty or held.liquidation_price is None or not held.mark_price:
         return
     distance = abs(float(held.liquidation_price / held.mark_price) - 1)
     is_near = distance < limits.liq_distance_reduce

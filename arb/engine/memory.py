@@ -26,6 +26,7 @@ from arb.state.market import NEVER_NS, Market
 from arb.state.orders import Orders
 from arb.strategy.api import Look
 from arb.strategy.convergence.memory import ConvergenceMemory
+from arb.strategy.inventory.memory import InventoryMemory
 
 NO_EFFECTS: tuple[Effect, ...] = ()
 
@@ -39,11 +40,45 @@ class RefusalCount:
     missed_bps: float
 
 
+@attrs.frozen(kw_only=True)
+class Difference:
+    """A quantity that venue and engine do not agree on, or an order that only the venue knows."""
+
+    venue: VenueId
+    name: str
+    """The asset, or the instrument where a contract or an order is meant."""
+    expected: Decimal
+    told: Decimal
+    words: str
+    is_order: bool = False
+    """An open order that memory does not hold; nobody can adopt it."""
+
+    @property
+    def difference(self) -> Decimal:
+        """What the venue has more."""
+        return self.told - self.expected
+
+
+@attrs.frozen(kw_only=True)
+class VenueReading:
+    """A venue's account as it was last read in this run."""
+
+    told_ns: int
+    is_compared: bool
+    """Nothing was in flight, so that the books could be compared with it."""
+    asked_ns: int = NEVER_NS
+    """When another reading was asked for, because this one could not be compared."""
+
+
 @attrs.define(kw_only=True)
 class Lane:
     """What the engine keeps for one pair."""
 
-    own: ConvergenceMemory
+    own: ConvergenceMemory | InventoryMemory
+    strategy: str = ""
+    """Whose memory that is."""
+    instruments: tuple[InstrumentId, ...] = ()
+    """A and B of the pair."""
     look: Look | None = None
     legs: str = ""
     """Id of the two-leg order in hand; empty: none."""
@@ -92,10 +127,14 @@ class Memory:
     """Open two-leg orders by id, and the last ones that ended."""
     run_id: RunId | None = None
     run_digest: str = ""
+    parameters: str = ""
+    """The configuration that the run was started with, as it was told: what a recovery replays under."""
     seq: int = 0
     now_ns: int = 0
     wall_ns: int = 0
     is_started: bool = False
+    is_settling: bool = False
+    """From the start of a run until it is first told whether it is armed: asked and cancelled only, nothing sent."""
     is_armed: bool = False
     is_draining: bool = False
     level: Level = Level.OK
@@ -121,6 +160,14 @@ class Memory:
     """When a venue last told a contract position."""
     told_seq: dict[str, int] = attrs.field(factory=dict)
     """The step in which a venue (by its name) last told all its balances, or a contract position (by instrument)."""
+    readings: dict[VenueId, VenueReading] = attrs.field(factory=dict)
+    """Accounts as they were read since the run began."""
+    differences: tuple[Difference, ...] = ()
+    """What the newest comparable reading of each venue did not agree on; older ones stand until it is read again."""
+    foreign_qty: dict[str, Decimal] = attrs.field(factory=dict)
+    """Quantities that are somebody else's, by instrument (contracts) or `venue/ASSET`: left out of every comparison."""
+    accepted_ns: int | None = None
+    """When an operator last adopted or ignored differences; None once a clean reconciliation has followed."""
     venue_up_ns: dict[VenueId, int] = attrs.field(factory=dict)
     """When a venue came back from maintenance."""
     position_check_ns: int = 0

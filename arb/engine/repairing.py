@@ -50,7 +50,7 @@ def leave_if_stuck(turn: Turn, pair: Pair) -> None:
     """
     memory, lane = turn.memory, turn.memory.lanes[pair.id]
     position = memory.ledger.position(pair.id)
-    if position is None or lane.legs:
+    if position is None or lane.legs or memory.is_settling:
         return
     leg = stuck_leg(memory, turn.config, pair, position)
     if not leg:
@@ -81,7 +81,7 @@ def repair(turn: Turn, pair: Pair, why: str) -> None:
     """Open a two-leg order over what stands, so that the imbalance is worked; nothing while one is in hand."""
     memory, lane = turn.memory, turn.memory.lanes[pair.id]
     position = memory.ledger.position(pair.id)
-    if lane.legs or position is None or not position.net_qty:
+    if lane.legs or position is None or not position.net_qty or memory.is_settling:
         return
     name = f"{memory.run_digest}-{memory.seq}-{pair.id}-repair"
     legs = LegPair(

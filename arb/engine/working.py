@@ -48,7 +48,8 @@ def settle_not_found(turn: Turn) -> None:
             continue
         request = line.request
         is_old = memory.now_ns - line.not_found_since_ns >= params.unknown_not_found_s * 1e9
-        if is_old and memory.market.is_tradable(request.instrument):
+        is_read = memory.is_settling and request.venue in memory.readings
+        if is_old and (is_read or memory.market.is_tradable(request.instrument)):
             gone = OrderUpdate(
                 client_order_id=request.client_order_id, instrument=request.instrument, state=OrderState.REJECTED,
                 filled_qty=ZERO, reason="not_found", received_ns=memory.now_ns,
@@ -84,6 +85,8 @@ def advance(turn: Turn, legs: LegPair) -> None:
     if legs.incident_ns is not None and not was_incident:
         memory.incident_times = (*recent(memory.incident_times, memory.now_ns, HOUR_NS), memory.now_ns)
         rows.incident_row(turn, legs, 0, "")
+    if memory.is_settling and move.task is not Task.FINISH:
+        return
     if memory.level is Level.CRITICAL and move.task in (Task.SECOND, Task.WORK):
         if not (a.is_working or b.is_working):
             _emergency(turn, legs, pair, move.imbalance)

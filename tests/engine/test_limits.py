@@ -39,7 +39,8 @@ def started(exchange: Exchange, **risk: object) -> Exchange:
 
 def resume(exchange: Exchange) -> None:
     """An operator resumes after a clean reconciliation."""
-    exchange.put(Reconciled(at_ns=exchange.now_ns, venue=VenueId("upbit")))
+    for venue in ("upbit", "binance_usdm"):
+        exchange.put(Reconciled(at_ns=exchange.now_ns, venue=VenueId(venue)))
     exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind.RESUME, operator="me"))
 
 
@@ -99,8 +100,8 @@ def test_an_incident_is_told_its_cost_and_the_days_budget_halts() -> None:
     assert "limit/incident_budget" in alerts(exchange)
     exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind.RESUME, operator="me"))
     assert state(exchange) is TradingState.HALTED
+    exchange.run(2, cheap(0))
     resume(exchange)
-    exchange.run(0.2, cheap(0))
     assert state(exchange) is TradingState.ACTIVE
 
 

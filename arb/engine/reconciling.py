@@ -1,0 +1,316 @@
+"""The venues' accounts against our books: what they tell that these do not explain, and what a person decides then.
+
+Owns: when a reading may be compared, which differences block, and what adopting or ignoring one does.
+Never: sends an order; believes a reading while an order or an execution may still change it.
+Units: coins in base units, contracts in contract units, cash in its own; times monotonic _ns.
+
+The venue is truth for quantity. Reconciling twice changes nothing (tests/engine/test_reconciling.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+import attrs
+
+from arb.domain.effects import Cell, QueryAccount, Severity, Table
+from arb.domain.events import Command, CommandKind, Reconciled, TransferSeen
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, VenueId, venue_of
+from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.money import decimal_of
+from arb.domain.order import OrderState, OrderUpdate
+from arb.domain.pair import Pair
+from arb.engine import folding
+from arb.engine.config import EngineConfig
+from arb.engine.memory import Difference, Memory, Turn, VenueReading
+from arb.engine.view import leg_instrument, mid_of
+from arb.execution.order_ids import is_ours, origin_of
+from arb.risk.trading_state import Cause
+from arb.state.ledger import Residual
+
+ZERO: Final = Decimal(0)
+BNB: Final = AssetId("BNB")
+LEAST_CASH: Final = {AssetId("KRW"): Decimal(1_000), AssetId("USDT"): Decimal(1), BNB: Decimal("0.001")}
+"""Less than this is rounding of the venue's, and waits until there is more of it."""
+UNCLEAR: Final = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.NOT_FOUND})
+
+
+def venues_of(config: EngineConfig) -> tuple[VenueId, ...]:
+    """The venues of the configured pairs, sorted."""
+    return tuple(sorted({venue_of(name) for item in config.pairs for name in (item.pair.a, item.pair.b)}))
+
+
+def is_complete(memory: Memory, config: EngineConfig) -> bool:
+    """Whether every venue was read and compared since the run began, and no order's fate is unknown."""
+    readings = memory.readings
+    is_read = all(venue in readings and readings[venue].is_compared for venue in venues_of(config))
+    return is_read and all(line.state not in UNCLEAR for line in memory.orders.working())
+
+
+def reconciled(turn: Turn, event: Reconciled) -> None:
+    """A venue's account was read: compare it, or ask for another reading when something is in flight."""
+    memory, venue = turn.memory, event.venue
+    if venue not in venues_of(turn.config):
+        return
+    is_compared = _is_quiet(turn, venue, event.at_ns)
+    memory.readings[venue] = VenueReading(told_ns=event.at_ns, is_compared=is_compared, asked_ns=event.at_ns)
+    if not is_compared:
+        return
+    _take_cash_over(turn, venue)
+    found = (*_contracts(turn, venue), *_coins(turn, venue), *_orders(turn, event.open_orders))
+    memory.differences = (*(item for item in memory.differences if item.venue != venue), *found)
+    if not memory.is_settling:
+        for item in found:
+            _block(turn, item)
+    _conclude(turn)
+
+
+def ask_again(turn: Turn) -> None:
+    """Time passed: a venue whose reading could not be compared is read again once it is quiet there."""
+    memory, grace_ns = turn.memory, _grace_ns(turn)
+    for venue, reading in memory.readings.items():
+        if reading.is_compared or memory.now_ns - reading.asked_ns < grace_ns:
+            continue
+        if _is_quiet(turn, venue, memory.now_ns):
+            memory.readings[venue] = attrs.evolve(reading, asked_ns=memory.now_ns + 4 * grace_ns)
+            turn.effects.append(QueryAccount(venue=venue, reason="the last reading could not be compared"))
+
+
+def _grace_ns(turn: Turn) -> int:
+    return int(turn.config.execution.unknown_grace_s * 1e9)
+
+
+def _is_quiet(turn: Turn, venue: VenueId, at_ns: int) -> bool:
+    """Whether the rules are known and nothing can have moved what a reading of this moment tells: no order of ours
+    works there, and no execution is younger than what an answer takes."""
+    memory = turn.memory
+    if any(line.request.venue == venue for line in memory.orders.working()):
+        return False
+    if any(fill.venue == venue for fill in memory.orphans):
+        return False
+    for item in turn.config.pairs:
+        legs = [name for name in (item.pair.a, item.pair.b) if venue_of(name) == venue]
+        if any(name not in memory.market.instruments for name in legs):
+            return False
+        if legs and at_ns - memory.lanes[item.pair.id].fill_ns < _grace_ns(turn):
+            return False
+    return True
+
+
+def _conclude(turn: Turn) -> None:
+    """All venues agree: `resume` may clear what halts, and what an operator decided about is over."""
+    memory, now_ns = turn.memory, turn.memory.now_ns
+    if memory.differences:
+        memory.causes.reconciled(now_ns, is_clean=False)
+        return
+    readings = memory.readings
+    if not all(venue in readings and readings[venue].is_compared for venue in venues_of(turn.config)):
+        return
+    told_ns = min(readings[venue].told_ns for venue in venues_of(turn.config))
+    memory.causes.reconciled(told_ns, is_clean=True)
+    if memory.accepted_ns is not None and told_ns > memory.accepted_ns:
+        memory.accepted_ns = None
+        memory.causes.lift(Cause.EXTERNAL_HANDS)
+        for lane in memory.lanes.values():
+            lane.blocked = ""
+
+
+# --- comparing
+
+
+def _legs_on(turn: Turn, venue: VenueId) -> Iterator[tuple[Pair, str, Instrument]]:
+    for item in turn.config.pairs:
+        for leg in ("a", "b"):
+            name = leg_instrument(item.pair, leg)
+            if venue_of(name) == venue:
+                yield item.pair, leg, turn.memory.market.instruments[name]
+
+
+def own_contracts(turn: Turn, instrument: InstrumentId) -> Decimal:
+    """Our count of a contract over all pairs: open positions and what earlier ones left over, contract units."""
+    memory, total = turn.memory, ZERO
+    for pair, leg, found in _legs_on(turn, venue_of(instrument)):
+        if found.id != instrument:
+            continue
+        scale = Decimal(1) if leg == "a" else pair.multiplier
+        position, left = memory.ledger.position(pair.id), memory.ledger.residuals.get(f"{pair.id}/{leg}")
+        held = ZERO if position is None else (position.a if leg == "a" else position.b).net_qty
+        total += (held + (left.qty if left is not None else ZERO)) / scale
+    return total
+
+
+def _contracts(turn: Turn, venue: VenueId) -> Iterator[Difference]:
+    """Contracts that differ by a lot or more."""
+    memory = turn.memory
+    found = {item.id: item for _, _, item in _legs_on(turn, venue) if item.kind is InstrumentKind.PERPETUAL}
+    for name, instrument in found.items():
+        told = memory.ledger.contract_qty(name) - memory.foreign_qty.get(name, ZERO)
+        expected = own_contracts(turn, name)
+        if abs(told - expected) >= instrument.lot:
+            words = f"{name}: the venue holds {told:f} contracts, our books say {expected:f}"
+            yield Difference(venue=venue, name=name, expected=expected, told=told, words=words)
+
+
+def _coins(turn: Turn, venue: VenueId) -> Iterator[Difference]:
+    """Base coins of traded spot instruments that differ by what the venue would trade."""
+    memory, seen = turn.memory, set[AssetId]()
+    for pair, leg, instrument in _legs_on(turn, venue):
+        asset = instrument.base
+        if instrument.kind is not InstrumentKind.SPOT or asset in seen or asset in LEAST_CASH:
+            continue
+        seen.add(asset)
+        key = f"{venue}/{asset}"
+        tally = memory.ledger.holdings.tallies.get(key)
+        if tally is None:
+            continue
+        told = memory.ledger.holdings.total(venue, asset) - memory.foreign_qty.get(key, ZERO)
+        off, price = abs(told - tally.closing), price_of(turn, pair, leg)
+        if off >= max(instrument.lot, instrument.min_notional / price if price else ZERO):
+            words = f"{asset} on {venue}: the venue holds {told:f}, our books say {tally.closing:f}"
+            yield Difference(venue=venue, name=asset, expected=tally.closing, told=told, words=words)
+
+
+def _orders(turn: Turn, orders: tuple[OrderUpdate, ...]) -> Iterator[Difference]:
+    """Open orders on traded instruments that memory does not hold, whoever placed them."""
+    for update in orders:
+        if update.client_order_id in turn.memory.orders.lines or folding.pair_of(turn, update.instrument) is None:
+            continue
+        name = update.venue_order_id or update.client_order_id
+        whose = "somebody else's"
+        if is_ours(update.client_order_id):
+            origin = origin_of(ClientOrderId(update.client_order_id))
+            whose = f"our own (step {origin.seq} of a run that the journal does not hold)"
+        yield Difference(
+            venue=venue_of(update.instrument), name=update.instrument, expected=ZERO, told=Decimal(1),
+            words=f"{update.instrument}: order {name} is open and {whose}", is_order=True,
+        )  # fmt: skip
+
+
+def _take_cash_over(turn: Turn, venue: VenueId) -> None:
+    """People move cash: what of it differs is told, and booked as a transfer of unknown origin."""
+    holdings = turn.memory.ledger.holdings
+    quotes = {instrument.quote for _, _, instrument in _legs_on(turn, venue)}
+    for asset in sorted(quotes | {BNB}):
+        tally = holdings.tallies.get(f"{venue}/{asset}")
+        if tally is None or asset not in LEAST_CASH:
+            continue
+        off = holdings.total(venue, asset) - tally.closing
+        if abs(off) < LEAST_CASH[asset]:
+            continue
+        fields: dict[str, Cell] = {"venue": venue, "asset": asset, "expected": tally.closing, "difference": off}
+        turn.alert(f"cash/{venue}/{asset}", Severity.WARNING, "cash moved that the books do not explain", fields)
+        _book_transfer(turn, venue, asset, off)
+
+
+def _book_transfer(turn: Turn, venue: VenueId, asset: AssetId, amount: Decimal) -> None:
+    name = f"unknown-{turn.memory.run_digest}-{turn.memory.seq}-{asset}"
+    now_ns = turn.memory.now_ns
+    folding.transfer_seen(
+        turn, TransferSeen(at_ns=now_ns, venue=venue, transfer_id=name, amount=amount, asset=asset)
+    )  # fmt: skip
+
+
+def price_of(turn: Turn, pair: Pair, leg: str) -> Decimal | None:
+    """The newest price of a leg per contract unit: of the book, of the venue's mark, of the last execution."""
+    memory, name = turn.memory, leg_instrument(pair, leg)
+    if mid := mid_of(memory, name):
+        return decimal_of(mid)
+    contract = memory.ledger.holdings.contracts.get(name)
+    if contract is not None and contract.mark_price:
+        return contract.mark_price
+    position = memory.ledger.position(pair.id)
+    if position is not None and (position.a if leg == "a" else position.b).last_price:
+        return position.a.last_price if leg == "a" else position.b.last_price * pair.multiplier
+    return contract.entry_price if contract is not None and contract.entry_price else None
+
+
+# --- deciding
+
+
+def _pair_of(turn: Turn, item: Difference) -> tuple[Pair, str] | None:
+    """The first pair and leg that a difference concerns."""
+    for pair, leg, instrument in _legs_on(turn, item.venue):
+        if item.name in (instrument.id, instrument.base):
+            return pair, leg
+    return None
+
+
+def _block(turn: Turn, item: Difference) -> None:
+    """While trading: what no watch over a position will settle is somebody else's hand."""
+    memory, found = turn.memory, _pair_of(turn, item)
+    if found is None:
+        return
+    pair, leg = found
+    is_contract = memory.market.instruments[leg_instrument(pair, leg)].kind is InstrumentKind.PERPETUAL
+    is_watched = memory.ledger.position(pair.id) is not None and (is_contract or item.difference < 0)
+    if is_watched and not item.is_order:
+        return
+    lane = memory.lanes[pair.id]
+    lane.blocked = lane.blocked or item.words
+    if memory.causes.add(Cause.EXTERNAL_HANDS, pair.id, memory.now_ns, item.words):
+        fields: dict[str, Cell] = {"pair": pair.id, "venue": item.venue, "difference": item.difference}
+        turn.alert(f"external/{pair.id}", Severity.ERROR, f"the venue and our books differ: {item.words}", fields)
+
+
+def accept(turn: Turn, event: Command) -> None:
+    """An operator adopts the differences, or declares them somebody else's; the next reading has the last word."""
+    memory, left = turn.memory, list[Difference]()
+    for item in memory.differences:
+        found = _pair_of(turn, item)
+        if found is None or item.is_order or event.pair not in (None, found[0].id):
+            left.append(item)
+            continue
+        if event.kind is CommandKind.ADOPT:
+            _adopt(turn, item, *found)
+        else:
+            key = _key_of(turn, item, *found)
+            memory.foreign_qty[key] = memory.foreign_qty.get(key, ZERO) + item.difference
+        _write_down(turn, item, found[0], event.kind)
+    memory.differences, memory.accepted_ns = tuple(left), memory.now_ns
+    for venue in venues_of(turn.config):
+        turn.effects.append(QueryAccount(venue=venue, reason=f"an operator decided: {event.kind.value}"))
+
+
+def _key_of(turn: Turn, item: Difference, pair: Pair, leg: str) -> str:
+    instrument = turn.memory.market.instruments[leg_instrument(pair, leg)]
+    return instrument.id if instrument.kind is InstrumentKind.PERPETUAL else f"{item.venue}/{instrument.base}"
+
+
+def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
+    """Into the open position where there is one, which is then balanced; else a contract is left over from its pair,
+    and coins are a transfer."""
+    memory = turn.memory
+    instrument = memory.market.instruments[leg_instrument(pair, leg)]
+    is_contract = instrument.kind is InstrumentKind.PERPETUAL
+    price = price_of(turn, pair, leg) or ZERO
+    if memory.ledger.position(pair.id) is not None and (is_contract or item.difference < 0):
+        folding.adjust(turn, pair, leg, item.difference, price)
+    elif is_contract:
+        _leave_over(turn, pair, leg, item.difference, price)
+    else:
+        _book_transfer(turn, item.venue, instrument.base, item.difference)
+
+
+def _leave_over(turn: Turn, pair: Pair, leg: str, contracts: Decimal, price: Decimal) -> None:
+    """A contract that no position explains joins what is left over from its pair, at the newest price."""
+    memory, key = turn.memory, f"{pair.id}/{leg}"
+    qty = contracts * (Decimal(1) if leg == "a" else pair.multiplier)
+    old = memory.ledger.residuals.get(key)
+    found = Residual(pair=pair.id, leg=leg, qty=qty, cost=contracts * price, since_ns=memory.now_ns)
+    if old is not None:
+        found = attrs.evolve(old, qty=old.qty + found.qty, cost=old.cost + found.cost)
+    memory.ledger.residuals[key] = found
+    if not found.qty:
+        del memory.ledger.residuals[key]
+
+
+def _write_down(turn: Turn, item: Difference, pair: Pair, kind: CommandKind) -> None:
+    wall_ns = turn.wall_ns()
+    row: dict[str, Cell] = {
+        "position": None, "kind": "difference", "opened_ns": wall_ns, "resolution": f"{kind.value}: {item.words}",
+        "cost_krw": None, "closed_ns": wall_ns,
+    }  # fmt: skip
+    name = f"{turn.memory.run_digest}-{turn.memory.seq}-{item.venue}-{item.name}"
+    turn.record(Table.INCIDENTS, name, 0, pair.id, row)
