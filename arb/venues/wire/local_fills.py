@@ -8,6 +8,9 @@ Units: `at_ns` and job times monotonic; the exchanges live on UTC nanoseconds; l
 2. What it takes is gone until the venue's next image, and at most `depth_fraction` of each level was there for it.
 3. Modelled: latency, misses, depth, fees, filters, balances, margin, funding and liquidation at the marks seen.
    Not modelled: the market's reaction, queues before resting orders, rate limits, venues that fail.
+4. The exchanges live as long as the process. A run that goes on from an earlier one gives each venue what the books of
+   that run say it holds; orders that rested then have ended, those that were on their way never arrived, and funding
+   that fell due in between was not paid.
 """
 
 from __future__ import annotations
@@ -32,10 +35,10 @@ from arb.domain.events import (
     Reconciled,
 )
 from arb.domain.fees import FeeSchedule
-from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, VenueId, venue_of
+from arb.domain.ids import ClientOrderId, InstrumentId, VenueId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.money import decimal_of
-from arb.domain.order import ApprovedOrder, OrderRequest, OrderState, OrderUpdate
+from arb.domain.order import ApprovedOrder, Balance, OrderRequest, OrderState, OrderUpdate, Position
 from arb.ports import Clock, EventSink
 from arb.venues.simulated.chance import Chance, stream
 from arb.venues.simulated.facts import (
@@ -50,6 +53,7 @@ from arb.venues.simulated.facts import (
 )
 from arb.venues.simulated.matching import Exchange
 from arb.venues.simulated.models import BINANCE_USDM, MODELS, UPBIT, LatencyModel, VenueModel
+from arb.venues.wire.local_account import open_with, whole, with_margins
 from arb.venues.wire.local_facts import event_of, levels_of, new_order, position_of, refusal_text, update_of
 
 _ACCOUNT: Final = "local"
@@ -65,6 +69,11 @@ class LocalVenue:
     order_ms: tuple[float, float]
     """Order latency to the acknowledgement, median and 99th percentile."""
     fees: FeeSchedule
+    balances: tuple[Balance, ...]
+    """What its account begins with; on a margined venue the margins of `positions` are part of it."""
+    positions: tuple[Position, ...] = ()
+    orders: tuple[OrderUpdate, ...] = ()
+    """How orders of an earlier run ended; of an order that is not among them nothing is known here."""
 
 
 @attrs.define(eq=False)
@@ -76,6 +85,8 @@ class VenueDesk:
     chance: Chance
     images: dict[InstrumentId, Depth] = attrs.field(factory=dict)
     """Seen and not yet shown to the exchange."""
+    earlier: dict[ClientOrderId, OrderUpdate] = attrs.field(factory=dict)
+    """Orders of an earlier run."""
 
 
 @attrs.define(eq=False)
@@ -114,8 +125,6 @@ class LocalFills:
         seed: int,
         miss_probability: float,
         depth_fraction: float,
-        start_krw: Decimal,
-        start_usdt: Decimal,
         leverage: int,
     ) -> None:
         self._clock = clock
@@ -125,7 +134,6 @@ class LocalFills:
         self._changed = trio.Event()
         self._desks: dict[VenueId, VenueDesk] = {}
         for each in venues:
-            start = ((AssetId("KRW"), start_krw),) if each.venue == "upbit" else ((AssetId("USDT"), start_usdt),)
             model = attrs.evolve(
                 _model_like(each),
                 venue=each.venue,
@@ -134,13 +142,13 @@ class LocalFills:
                 miss_probability=miss_probability,
                 initial_leverage=leverage,
                 is_isolated_at_start=True,
-                balances=start,
             )
             exchange = Exchange(model, each.instruments, clock.wall_ns(), stream(seed, f"fills {each.venue}"))
-            exchange.open_account(_ACCOUNT, clock.wall_ns())
-            exchange.take()
+            open_with(exchange, _ACCOUNT, each.balances, each.positions, clock.wall_ns())
             latency = LatencyModel(p50_ms=each.order_ms[0], p99_ms=each.order_ms[1])
-            self._desks[each.venue] = VenueDesk(exchange, latency, stream(seed, f"latency {each.venue}"))
+            earlier = {update.client_order_id: update for update in each.orders}
+            chance = stream(seed, f"latency {each.venue}")
+            self._desks[each.venue] = VenueDesk(exchange, latency, chance, earlier=earlier)
 
     def gateway(self, venue: VenueId) -> LocalGateway:
         """The gateway of one of the venues."""
@@ -213,9 +221,7 @@ class LocalFills:
         """Balances and positions, whole."""
         desk, at_ns = self._desks[venue], self._clock.monotonic_ns()
         exchange = desk.exchange
-        self._sink.put_account(
-            BalanceSeen(at_ns=at_ns, venue=venue, balances=exchange.balances(_ACCOUNT), is_full=True)
-        )
+        self._sink.put_account(BalanceSeen(at_ns=at_ns, venue=venue, balances=whole(exchange, _ACCOUNT), is_full=True))
         if exchange.model.is_margined:
             for instrument in exchange.instruments:
                 self._sink.put_account(
@@ -251,6 +257,8 @@ class LocalFills:
         for fact in desk.exchange.take():
             if not isinstance(fact, OrderChanged | Executed | BalanceChanged | PositionChanged | FundingSettled):
                 continue
+            if isinstance(fact, BalanceChanged):
+                fact = attrs.evolve(fact, balances=with_margins(desk.exchange, _ACCOUNT, fact.balances))
             if after_ns:
                 self._later(after_ns, partial(self._put, desk, fact))
             else:
@@ -266,14 +274,15 @@ class LocalFills:
     ) -> None:
         at_ns = self._clock.monotonic_ns()
         if found is None:
-            update = OrderUpdate(
+            nothing = OrderUpdate(
                 client_order_id=name,
                 instrument=instrument,
                 state=OrderState.NOT_FOUND,
                 filled_qty=None,
                 received_ns=at_ns,
             )
-            self._sink.put_account(OrderUpdated(at_ns=at_ns, update=update))
+            known = attrs.evolve(desk.earlier.get(name, nothing), received_ns=at_ns)
+            self._sink.put_account(OrderUpdated(at_ns=at_ns, update=known))
             return
         self._sink.put_account(OrderUpdated(at_ns=at_ns, update=update_of(found, at_ns)))
         for executed in desk.exchange.executions(_ACCOUNT, instrument):

@@ -25,7 +25,18 @@ from arb.domain.events import (
 )
 from arb.domain.fees import FeeSchedule
 from arb.domain.ids import AssetId, ClientOrderId, FeedId, InstrumentId, PairId, VenueId
-from arb.domain.order import ApprovedOrder, OrderRequest, OrderState, OrderType, Purpose, Side, TimeInForce
+from arb.domain.order import (
+    ApprovedOrder,
+    Balance,
+    OrderRequest,
+    OrderState,
+    OrderType,
+    OrderUpdate,
+    Position,
+    Purpose,
+    Side,
+    TimeInForce,
+)
 from arb.venues.simulated.listings import listing
 from arb.venues.wire.local_fills import LocalFills, LocalVenue
 
@@ -69,21 +80,39 @@ class Heard:
 
 @asynccontextmanager
 async def running(
-    *, order_ms: tuple[float, float] = (60.0, 60.0), miss: float = 0.0, fraction: float = 0.4
+    *,
+    order_ms: tuple[float, float] = (60.0, 60.0),
+    miss: float = 0.0,
+    fraction: float = 0.4,
+    usdt: D = D(15_000),
+    positions: tuple[Position, ...] = (),
+    earlier: tuple[OrderUpdate, ...] = (),
 ) -> AsyncIterator[tuple[LocalFills, Heard]]:
     heard = Heard()
     fills = LocalFills(
         [
-            LocalVenue(venue=UPBIT, instruments=(listing(KRW_BTC),), order_ms=order_ms, fees=FEES),
-            LocalVenue(venue=USDM, instruments=(listing(PERP_BTC),), order_ms=order_ms, fees=FEES),
+            LocalVenue(
+                venue=UPBIT,
+                instruments=(listing(KRW_BTC),),
+                order_ms=order_ms,
+                fees=FEES,
+                balances=(Balance(AssetId("KRW"), D(19_000_000), D(1_000_000)),),
+                orders=earlier,
+            ),
+            LocalVenue(
+                venue=USDM,
+                instruments=(listing(PERP_BTC),),
+                order_ms=order_ms,
+                fees=FEES,
+                balances=(Balance(AssetId("USDT"), usdt, D(0)),),
+                positions=positions,
+            ),
         ],
         clock=VirtualClock(),
         sink=heard,
         seed=1,
         miss_probability=miss,
         depth_fraction=fraction,
-        start_krw=D(20_000_000),
-        start_usdt=D(15_000),
         leverage=2,
     )
     async with trio.open_nursery() as nursery:
@@ -282,3 +311,78 @@ async def test_too_many_orders_on_their_way_are_refused_at_once(autojump_clock: 
         for number in range(513):
             fills.gateway(UPBIT).submit_nowait(order(name=f"{number:028d}"))
         assert heard.updates() == [(OrderState.REJECTED, "queue_full")]
+
+
+def told_wallet(heard: Heard) -> Balance:
+    """USDT on the margined venue as it was last told."""
+    told = [each for _, each in heard.events if isinstance(each, BalanceSeen) and each.venue == USDM]
+    (wallet,) = [each for each in told[-1].balances if each.asset == "USDT"]
+    return wallet
+
+
+async def test_a_wallet_is_told_whole_with_its_margins_locked(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as (fills, heard):
+        fills.on_depth(depth(PERP_BTC, (103_000.0, 1.0), (103_000.1, 1.0)))
+        fills.gateway(USDM).submit_nowait(order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
+        await trio.sleep(1)
+        fee, margin = D("5.15"), D("5150")
+        assert told_wallet(heard) == Balance(AssetId("USDT"), D(15_000) - fee - margin, margin)
+
+        fills.gateway(USDM).query_account_nowait(QueryAccount(venue=USDM, reason="test"))
+        await trio.sleep(1)
+        assert told_wallet(heard).total == D(15_000) - fee
+
+
+async def test_a_run_goes_on_with_the_position_and_the_margin_it_had(autojump_clock: trio.testing.MockClock) -> None:
+    async with running() as (fills, heard):
+        fills.on_depth(depth(PERP_BTC, (103_000.0, 1.0), (103_000.1, 1.0)))
+        fills.gateway(USDM).submit_nowait(order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
+        await trio.sleep(1)
+        had = heard.of(PositionSeen)[-1].position  # type: ignore[union-attr]
+        wallet = told_wallet(heard)
+
+    async with running(usdt=wallet.total, positions=(had,)) as (fills, heard):
+        (again,) = [each.position for _, each in heard.events if isinstance(each, PositionSeen)]
+        assert again == had
+        assert told_wallet(heard).total == wallet.total
+        assert abs(told_wallet(heard).locked - wallet.locked) < D("0.00000002")
+
+        fills.on_depth(depth(PERP_BTC, (101_999.9, 1.0), (102_000.0, 1.0)))
+        fills.gateway(USDM).submit_nowait(order(PERP_BTC, Side.BUY, "0.1", "102000.0", name="c" * 28))
+        await trio.sleep(1)
+        assert heard.of(PositionSeen)[-1].position.qty == 0  # type: ignore[union-attr]
+        assert told_wallet(heard) == Balance(AssetId("USDT"), wallet.total + D(100) - D("5.1"), D(0))
+
+
+async def test_a_position_without_a_told_liquidation_price_takes_its_opening_margin(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    short = Position(
+        instrument=PERP_BTC, qty=D("-0.1"), entry_price=D(103_000), mark_price=None, liquidation_price=None
+    )
+    async with running(positions=(short,)) as (_, heard):
+        assert told_wallet(heard) == Balance(AssetId("USDT"), D(15_000 - 5_150), D(5_150))
+
+
+async def test_orders_of_an_earlier_run_ended_with_it_or_never_arrived(autojump_clock: trio.testing.MockClock) -> None:
+    ended = OrderUpdate(
+        client_order_id=ClientOrderId("e" * 28),
+        instrument=KRW_BTC,
+        state=OrderState.CANCELED,
+        filled_qty=D("0.01"),
+        reason="restart",
+        received_ns=0,
+    )
+    async with running(earlier=(ended,)) as (fills, heard):
+        for name in ("e" * 28, "f" * 28):
+            fills.gateway(UPBIT).query_nowait(
+                Query(client_order_id=ClientOrderId(name), venue_order_id=None, instrument=KRW_BTC, not_before_ns=0)
+            )
+        await trio.sleep(1)
+        told = {
+            each.update.client_order_id[0]: each.update for _, each in heard.events if isinstance(each, OrderUpdated)
+        }
+        assert (told["e"].state, told["e"].filled_qty) == (OrderState.CANCELED, D("0.01"))
+        assert told["e"].received_ns > 0
+        assert told["f"].state is OrderState.NOT_FOUND
+        assert heard.of(FillSeen) == []
