@@ -1,6 +1,7 @@
 """Tables before the first row, and the journal's files while it runs.
 
-Owns: catching up after a crash, the hourly round over closed segments, and the watch over free disk space.
+Owns: catching up after a crash, the first segment, which carries what the engine knows at its start, the hourly round
+over closed segments, and the watch over free disk space.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from typing import Final, Never
 import trio
 
 from arb.cli.assembly import Assembly
+from arb.cli.data_dir import DataDir
 from arb.cli.engine_config import pair_strategies
+from arb.cli.recovery import seal
+from arb.cli.schema import Settings
 from arb.domain.events import StorageSeen
 from arb.storage.catchup import catch_up
 from arb.storage.csv import CsvStore
@@ -32,19 +36,27 @@ async def make_tables(parts: Assembly, *, task_status: trio.TaskStatus[None]) ->
         "CSV", ComponentState.OK, f"{parts.data.csv}" + (f", {count} rows caught up" if count else "")
     )
     clock = parts.around.clock
-    parts.journal.begin_segment(b"", wall_ns=clock.wall_ns(), monotonic_ns=clock.monotonic_ns())
+    seal(parts.journal, parts.engine, clock)
     parts.sight.board.component("JOURNAL", ComponentState.OK, f"{parts.data.journal}")
     task_status.started()
 
 
 def _prepare(parts: Assembly) -> int:
-    mark = parts.csv.prepare()
-    mode, strategies = parts.settings.mode.value, pair_strategies(parts.settings)
+    return prepare_tables(parts.csv, parts.settings, parts.data)
+
+
+def prepare_tables(csv: CsvStore, settings: Settings, data: DataDir) -> int:
+    """Make the tables and apply what a crash kept from them; return how many rows that was. Blocking.
+
+    Raises:
+        ConfigError: a file's columns are another version's.
+    """
+    mode, strategies = settings.mode.value, pair_strategies(settings)
 
     def store_of(run_id: str) -> CsvStore:
-        return CsvStore(parts.data.csv, run_id=run_id, mode=mode, strategies=strategies)
+        return CsvStore(data.csv, run_id=run_id, mode=mode, strategies=strategies)
 
-    return catch_up(parts.data.journal, mark, store_of)
+    return catch_up(data.journal, csv.prepare(), store_of)
 
 
 async def keep_journal(parts: Assembly) -> Never:

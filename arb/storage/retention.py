@@ -62,8 +62,12 @@ def _expired(paths: tuple[Path, ...], present: Path | None, limit_ns: int) -> li
 
 
 def _compress(path: Path) -> None:
+    """On disk before the original goes: a recovery may need it."""
     part = path.with_suffix(".part")
-    with path.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as target:
-        shutil.copyfileobj(source, target)
+    with path.open("rb") as source, part.open("wb") as file:
+        with gzip.open(file, "wb", compresslevel=6) as target:
+            shutil.copyfileobj(source, target)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path.with_suffix(".journal.gz"))
     path.unlink()

@@ -73,30 +73,65 @@ def read_records(path: Path) -> Iterator[bytes | None]:
         yield None
 
 
+class SegmentReader:
+    """A segment read step by step: an hour of a busy market need not fit into memory at once."""
+
+    def __init__(self, path: Path) -> None:
+        """Read as far as the header.
+
+        Raises:
+            ProtocolError: the file is not a journal segment, or of an unknown schema.
+        """
+        self.path = path
+        self.header: SegmentHeader | None = None
+        """None: the file was torn before its header was whole."""
+        self.failed_event: bytes | None = None
+        """Known when the steps have been read, as is the next."""
+        self.is_truncated = False
+        self._records = read_records(path)
+        first = next(self._records, None)
+        if first is not None and first[:1] == b"H":
+            self.header = _header(path, first[1:])
+
+    def steps(self) -> Iterator[Step]:
+        """Whole steps in order, once.
+
+        Raises:
+            ProtocolError: a step of another schema.
+        """
+        for payload in self._records:
+            if payload is None:
+                self.is_truncated = True
+            elif payload[:1] == b"S":
+                yield decode_step(payload[1:])
+            else:
+                self.failed_event = payload[1:]
+
+
+def _header(path: Path, payload: bytes) -> SegmentHeader:
+    try:
+        header = msgspec.msgpack.decode(payload, type=SegmentHeader)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError("journal", f"{path}: the header cannot be read: {error}") from error
+    if header.schema > SCHEMA:
+        raise ProtocolError("journal", f"{path}: schema {header.schema} is newer than this program ({SCHEMA})")
+    return header
+
+
 def read_segment(path: Path) -> Segment | None:
     """Read one segment; None when it was torn before its header was whole.
 
     Raises:
         ProtocolError: the file is not a journal segment, or of an unknown schema.
     """
-    header: SegmentHeader | None = None
-    steps: list[Step] = []
-    failed: bytes | None = None
-    torn = False
-    for payload in read_records(path):
-        if payload is None:
-            torn = True
-        elif payload[:1] == b"H":
-            header = msgspec.msgpack.decode(payload[1:], type=SegmentHeader)
-            if header.schema > SCHEMA:
-                raise ProtocolError("journal", f"{path}: schema {header.schema} is newer than this program ({SCHEMA})")
-        elif payload[:1] == b"S":
-            steps.append(decode_step(payload[1:]))
-        else:
-            failed = payload[1:]
-    if header is None:
+    reader = SegmentReader(path)
+    if reader.header is None:
         return None
-    return Segment(path=path, header=header, steps=tuple(steps), failed_event=failed, is_truncated=torn)
+    steps = tuple(reader.steps())
+    return Segment(
+        path=path, header=reader.header, steps=steps, failed_event=reader.failed_event,
+        is_truncated=reader.is_truncated,
+    )  # fmt: skip
 
 
 def read_header(path: Path) -> SegmentHeader | None:
