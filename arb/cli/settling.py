@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import attrs
 import trio
 
 from arb.cli.arming import (
@@ -24,6 +25,7 @@ from arb.cli.arming import (
     arming_conditions,
     decide_start,
     has_failed_credentials,
+    key_facts,
     watch_arming,
 )
 from arb.cli.assembly import Assembly
@@ -193,19 +195,19 @@ async def _key(parts: Assembly, access: VenueAccess) -> KeyFacts:
     except (VenueUnavailable, ProtocolError) as error:
         log.warning("key_not_read", extra={"venue": venue, "error": str(error)})
         return KeyFacts(venue=venue, is_configured=True)
-    if told is None:
-        return KeyFacts(venue=venue, is_configured=True, is_accepted=True)
-    return KeyFacts(
-        venue=venue,
-        is_configured=True,
-        is_accepted=True,
-        may_trade=told.may_trade,
-        may_withdraw=False if told.is_sub_account else told.may_withdraw,
-    )
+    return key_facts(venue, told, is_accepted=True)
 
 
 async def keep_armed(parts: Assembly) -> None:
-    """Watch the permission for as long as the run lasts."""
+    """Watch the permission for as long as the run lasts. A clean reconciliation counts from then on: an order in flight
+    is no reason to disarm, and quantities that differ are looked at anew each time."""
+    has_reconciled = "not_reconciled" not in parts.missing
+
+    def facts(permission: Permission | NoPermission, keys: tuple[KeyFacts, ...]) -> ArmingFacts:
+        nonlocal has_reconciled
+        found = facts_of(parts, permission, keys)
+        has_reconciled = has_reconciled or found.is_reconciled
+        return attrs.evolve(found, is_reconciled=has_reconciled)
 
     def changed(missing: tuple[str, ...]) -> None:
         parts.missing = missing
@@ -214,7 +216,7 @@ async def keep_armed(parts: Assembly) -> None:
     watch = ArmingWatch(
         permission=partial(read_file, parts),
         keys=partial(read_keys, parts),
-        facts=partial(facts_of, parts),
+        facts=facts,
         on_change=changed,
     )
     await watch_arming(watch, parts.around.clock, parts.sink, keys=parts.keys, missing=parts.missing)
