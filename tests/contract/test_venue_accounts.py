@@ -299,6 +299,7 @@ def all_requests(name, instrument):
         orders.submit(order(name), instrument, STAMP),
         orders.cancel(cancel(name), STAMP),
         orders.query(query(name), STAMP),
+        orders.dead_man_request(instrument, 30_000, STAMP),
         *reader.snapshot_requests((instrument,), (STAMP,) * reader.snapshot_count((instrument,))),
         *reader.fees_requests((instrument,), (STAMP,)),
         *reader.setup_requests(instrument, 10, (STAMP,) * reader.setup_count),

@@ -139,6 +139,10 @@ class BinanceSpotOrders:
         require_success(answer)
         return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_spot", answer.body, _TRADES))
 
+    def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:
+        """None: there is no such timer on spot."""
+        return None
+
 
 def _form(request: OrderRequest) -> str:
     """`reduce_only` says nothing here: a spot holding cannot go below zero."""

@@ -23,13 +23,22 @@ from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueO
 from arb.domain.instrument import Instrument
 from arb.domain.order import ApprovedOrder, Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, TimeInForce
 from arb.venues.answers import decoded, ns_of, plain
-from arb.venues.binance_orders import AT_ONCE, SIDES, STATES, BinanceOrderRequests, OrderPaths, no_such_form
-from arb.venues.binance_signing import BinanceSigner
+from arb.venues.binance_orders import (
+    AT_ONCE,
+    SIDES,
+    STATES,
+    WEIGHT_BUCKET,
+    BinanceOrderRequests,
+    OrderPaths,
+    no_such_form,
+)
+from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_usdm.errors import judge, require_success
 from arb.venues.exact import check_amounts
 from arb.venues.order_answers import Facts, OrderAnswers
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 
+_DEAD_MAN_PATH: Final = "/fapi/v1/countdownCancelAll"
 _TIME_IN_FORCE: Final = {
     TimeInForce.GTC: "GTC",
     TimeInForce.IOC: "IOC",
@@ -79,10 +88,11 @@ _TRADES: Final = msgspec.json.Decoder(list[UsdmTradeBody])
 class BinanceUsdmOrders:
     """OrderCodec of Binance USD-M futures."""
 
-    __slots__ = ("_requests",)
+    __slots__ = ("_requests", "_signer")
 
     def __init__(self, credentials: Credentials) -> None:
-        self._requests = BinanceOrderRequests(BinanceSigner(credentials), _PATHS)
+        self._signer = BinanceSigner(credentials)
+        self._requests = BinanceOrderRequests(self._signer, _PATHS)
 
     def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
         """POST /fapi/v1/order."""
@@ -121,6 +131,11 @@ class BinanceUsdmOrders:
         """
         require_success(answer)
         return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
+
+    def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:
+        """POST /fapi/v1/countdownCancelAll."""
+        query = f"symbol={encoded(instrument.symbol)}&countdownTime={countdown_ms}"
+        return self._signer.signed("POST", _DEAD_MAN_PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=10)
 
 
 def _form(request: OrderRequest) -> str:

@@ -200,6 +200,10 @@ class OrderCodec(Protocol):
             VenueUnavailable: the answer is an error of the venue.
         """
 
+    def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:
+        """Have the venue cancel all orders of the instrument after so long, unless it is told anew; 0: never. None: it
+        has no such timer."""
+
 
 class AccountSpec(Protocol):
     """The private half of a venue."""

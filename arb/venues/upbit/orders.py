@@ -142,6 +142,10 @@ class UpbitOrders:
         facts = _facts(answer, query.instrument, query.client_order_id, received_ns)
         return tuple(fact for fact in facts if isinstance(fact, Fill))
 
+    def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:
+        """None: there is no such timer on spot."""
+        return None
+
     def _by_name(self, method: str, name: ClientOrderId, venue_name: VenueOrderId | None, stamp: Stamp) -> HttpRequest:
         # An order without identifier goes by its uuid, which is what `known_name` called it.
         field = "uuid" if venue_name is not None and str(name) == str(venue_name) else "identifier"

@@ -27,6 +27,7 @@ from arb.domain.instrument import Instrument
 from arb.domain.order import ApprovedOrder, Fill, OrderState, OrderUpdate, Purpose
 from arb.ports import Clock, EventSink
 from arb.venues.spec import HttpRequest, HttpResponse, OrderCodec, Priority, Stamp
+from arb.venues.wire.dead_man import open_dead_man
 from arb.venues.wire.rate_limit import RateLimiter
 
 _LOG = logging.getLogger("arb.orders")
@@ -34,6 +35,8 @@ _IN_FLIGHT: Final = 16
 _QUEUED: Final = 512
 _TRADES_TRIES: Final = 4
 _TRADES_GAP_S: Final = 0.5
+_REMEMBERED: Final = 4096
+_DEAD_MAN_WAIT_S: Final = 2.0
 _PRIORITIES: Final = {
     Purpose.ENTRY: Priority.ENTRY,
     Purpose.EXIT: Priority.EXIT,
@@ -95,6 +98,15 @@ class VenueOrders:
         self._jobs_in, self._jobs_out = trio.open_memory_channel[Callable[[], Awaitable[None]]](_QUEUED)
         self._slots = trio.CapacityLimiter(_IN_FLIGHT)
         self._unfinished: dict[ClientOrderId, InstrumentId] = {}
+        self._ended: dict[ClientOrderId, None] = {}
+        """The last that ended: a late word that one of them is open is not believed."""
+        self._dead_man = open_dead_man(
+            parts.venue,
+            parts.codec,
+            tuple(parts.instruments.values()),
+            lambda: frozenset(self._unfinished.values()),
+            self._ask_dead_man,
+        )
         self._submitting = 0
         self._none_submitting = trio.Event()
         self._swept: list[Event] | None = None
@@ -134,12 +146,17 @@ class VenueOrders:
         """Take note of what the account stream says of an order."""
         if update.state.is_final:
             self._unfinished.pop(update.client_order_id, None)
+            self._ended[update.client_order_id] = None
+            if len(self._ended) > _REMEMBERED:
+                del self._ended[next(iter(self._ended))]
 
     # --- the work ---
 
     async def run(self) -> None:
         """Serve the queue until cancelled."""
         async with trio.open_nursery() as nursery:
+            if self._dead_man is not None:
+                nursery.start_soon(self._dead_man.keep)
             async for job in self._jobs_out:
                 nursery.start_soon(job)
 
@@ -147,7 +164,7 @@ class VenueOrders:
         """Wait for the answers to submits in flight, then cancel what is not known to have ended; the answers.
 
         Each half takes at most `limit_s`; from now on events are returned here instead of put into the sink. `run`
-        must still be running.
+        must still be running. The venue's dead-man timers are set back where nothing is left.
         """
         swept: list[Event] = []
         self._swept = swept
@@ -160,7 +177,13 @@ class VenueOrders:
                 for name, instrument in self.unfinished():
                     cancel = Cancel(client_order_id=name, venue_order_id=None, instrument=instrument)
                     nursery.start_soon(self._cancel, cancel)
+            if self._dead_man is not None:
+                await self._dead_man.turn()
         return tuple(swept)
+
+    async def _ask_dead_man(self, build: Callable[[Stamp], HttpRequest]) -> HttpResponse | None:
+        request = await self._admitted(lambda: build(self._parts.stamp()), Priority.CANCEL, _DEAD_MAN_WAIT_S)
+        return None if request is None else await self._sent(request, ClientOrderId("dead-man"))
 
     def _queue(self, job: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -343,6 +366,9 @@ class VenueOrders:
         event: Event
         if isinstance(answer, OrderUpdate):
             self.heard(answer)
+            if answer.state is OrderState.OPEN and answer.client_order_id not in self._ended:
+                # Also one of an earlier run, which the core has asked about.
+                self._unfinished[answer.client_order_id] = answer.instrument
             event = OrderUpdated(at_ns=answer.received_ns, update=answer)
         else:
             event = FillSeen(at_ns=answer.received_ns, fill=answer)

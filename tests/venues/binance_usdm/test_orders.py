@@ -137,3 +137,11 @@ def test_busy_venue_means_four_things_by_its_words(text, state, reason):
 
     assert update.state is state
     assert update.reason.startswith(f"{reason}: ")
+
+
+def test_dead_man_timer_names_its_symbol_and_its_milliseconds():
+    request = CODEC.dead_man_request(BTC, 30_000, STAMP)
+
+    assert request is not None
+    assert (request.method, request.path, request.weight) == ("POST", "/fapi/v1/countdownCancelAll", 10)
+    assert request.query.startswith("symbol=BTCUSDT&countdownTime=30000&recvWindow=")

@@ -50,8 +50,9 @@ def query(name: str = "id1", not_before_ns: int = 0) -> Query:
 class Words:
     """A codec whose requests and answers are words: a state, then how much was filled, then the fills it lists."""
 
-    def __init__(self, *, has_trades: bool = False) -> None:
+    def __init__(self, *, has_trades: bool = False, has_dead_man: bool = False) -> None:
         self.has_trades = has_trades
+        self.has_dead_man = has_dead_man
 
     def _request(self, verb, name, stamp):
         return HttpRequest(method="POST", path=f"/{verb}/{name}", query=f"nonce={stamp.nonce}", bucket="order")
@@ -76,6 +77,9 @@ class Words:
 
     def parse_query(self, asked, answer, received_ns):
         return self._parse(asked.client_order_id, answer, received_ns)
+
+    def dead_man_request(self, rules, countdown_ms, stamp):
+        return self._request("dead_man", f"{rules.id}/{countdown_ms}", stamp) if self.has_dead_man else None
 
     def parse_trades(self, asked, answer, received_ns):
         return tuple(fill(asked.client_order_id, trade) for trade in answer.body.decode().split())
