@@ -153,6 +153,13 @@ def has_failed_credentials(missing: tuple[str, ...]) -> bool:
     return any(word.partition(":")[0] in _KEYS_FAILED for word in missing)
 
 
+def arming_words(missing: tuple[str, ...]) -> str:
+    """One line for people when it is decided, and at every change."""
+    if not missing:
+        return "ARMED: real orders leave from now on"
+    return f"NOT ARMED, nothing is opened: {'; '.join(missing)}"
+
+
 @attrs.frozen(kw_only=True)
 class ArmingWatch:
     """What the watch over a running engine asks, and whom it tells."""

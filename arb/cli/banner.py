@@ -13,6 +13,8 @@ from arb.cli.settings import Loaded
 _MODES = {
     Mode.MOCK: "mock: simulated venues in this process, nothing real",
     Mode.PAPER: "paper: real market data, fills modelled here, no orders leave",
+    Mode.SHADOW: "shadow: real market data, orders written out and filled here, none leaves",
+    Mode.LIVE: "live: real orders with real money, once armed",
 }
 
 
@@ -45,6 +47,14 @@ def banner_facts(loaded: Loaded, parts: Assembly) -> list[tuple[str, str]]:
         ("FX", converted),
         ("times", "KST (UTC+9) on this screen; tables are in UTC, log files in this machine's own time"),
     ]
+    facts += _real_orders(settings.mode, parts.missing)
     if loaded.mock_keys:
         facts.append(("mock only", ", ".join(loaded.mock_keys)))
     return facts
+
+
+def _real_orders(mode: Mode, missing: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What keeps real orders from leaving, one per line; nothing where none was asked for."""
+    if mode is Mode.LIVE:
+        return [("real orders", "none before the books agree with the venues; then this says armed or what is missing")]
+    return [("not armed" if index == 0 else "", word) for index, word in enumerate(missing)]

@@ -12,6 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
+from arb.cli.arming import arming_words
 from arb.cli.console import StatusView, trade_line
 from arb.cli.probes import FeedAges, MinuteCount
 from arb.domain.effects import Publish
@@ -201,6 +202,7 @@ class Sight:
     def armed(self, missing: tuple[str, ...]) -> None:
         """Real orders may be sent from now on, or may not for what is missing."""
         self.board.arming(is_armed=not missing, missing=missing)
+        self._console.print(arming_words(missing), style="bold yellow" if missing else "bold green", soft_wrap=True)
         safety.log(
             logging.WARNING if missing else logging.INFO,
             "arming_changed",
