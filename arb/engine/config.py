@@ -15,6 +15,10 @@ from arb.domain.pair import Pair
 from arb.execution.params import ExecutionParams
 from arb.risk.limits import RiskLimits
 from arb.strategy.convergence.params import ConvergenceParams
+from arb.strategy.inventory.params import InventoryParams
+
+StrategyParams = ConvergenceParams | InventoryParams
+"""Closed: of every strategy that exists; told apart by the keys that each requires."""
 
 
 @attrs.frozen
@@ -22,7 +26,7 @@ class PairConfig:
     """One pair and the parameters of its strategy."""
 
     pair: Pair
-    params: ConvergenceParams
+    params: StrategyParams
 
 
 @attrs.frozen(kw_only=True)

@@ -17,8 +17,9 @@ from arb.domain.order import Purpose
 from arb.domain.pair import Direction, Pair
 from arb.engine.config import PairConfig
 from arb.engine.memory import Lane, RefusalCount, Turn, direction_key
+from arb.engine.risk_view import risk_view
 from arb.engine.sending import WishedOrder, send
-from arb.engine.view import risk_view, view_of
+from arb.engine.view import view_of
 from arb.execution.legs import LegPair, LegState
 from arb.execution.params import LegOrder
 from arb.risk.gate import admit

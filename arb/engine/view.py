@@ -1,6 +1,6 @@
-"""What strategy and gate look at, gathered from memory.
+"""What a strategy looks at, gathered from memory.
 
-Owns: reservations, headroom, the strategy's view of a pair and the gate's view of an intent.
+Owns: reservations, exposure, headroom and the strategy's view of a pair.
 Never: changes memory.
 Units: KRW, USDT and base units as named; floats where a wish is bounded, Decimal where money is compared.
 """
@@ -10,30 +10,29 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from arb.domain.costs import FxRates, fx_rates, liquidation_price
-from arb.domain.fees import FeeSchedule
+from arb.domain.costs import FxRates, fx_rates
+from arb.domain.fees import FeeAsset, FeeSchedule
 from arb.domain.headroom import Headroom
 from arb.domain.ids import AssetId, InstrumentId, VenueId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
-from arb.domain.intent import Intent, IntentKind
+from arb.domain.intent import IntentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import Side
-from arb.domain.pair import Pair, PairKind
+from arb.domain.pair import Direction, Pair, PairKind
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import Lane, Memory
 from arb.execution.legs import LegRules, tradable
-from arb.risk.checks import RiskView, position_limit_krw
+from arb.risk.checks import position_limit_krw
 from arb.state.positions import KRW, USDT, PairPosition
-from arb.strategy.api import PairView
+from arb.strategy.api import HeldBalances, PairView
+from arb.strategy.inventory.params import InventoryParams
 from arb.strategy.sizing import SizingRules
 
 ZERO: Final = Decimal(0)
 MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 3_600_000_000_000
-MAINTENANCE_RATE: Final = 0.01
-"""Assumed until the venue has told its own liquidation price; above the real bracket of every major."""
 
-
+NOT_HELD: Final = HeldBalances(0.0, 0.0, 0.0, 0.0)
 NO_ROOM: Final = Headroom(
     notional_krw=0.0,
     limit="has_position",
@@ -84,7 +83,10 @@ def leg_rules(memory: Memory, config: EngineConfig, pair: Pair, leg: str) -> Leg
     if mid > 0 and instrument.kind is InstrumentKind.SPOT:
         least = max(least, instrument.min_notional / decimal_of(mid))
     fees = fees_of(memory, config, instrument.id)
-    is_base = fees.fee_asset.value == "received" and instrument.kind is InstrumentKind.SPOT
+    is_base = instrument.kind is InstrumentKind.SPOT and (
+        fees.fee_asset is FeeAsset.RECEIVED
+        or (fees.fee_asset is FeeAsset.BNB and not is_bnb_covering(memory, config, instrument))
+    )
     return LegRules(
         step=instrument.lot * multiplier,
         min_qty=least * multiplier,
@@ -128,7 +130,7 @@ def reserved_on(memory: Memory, config: EngineConfig, venue: VenueId, base: Asse
         if request.side is Side.BUY or instrument.kind is InstrumentKind.PERPETUAL:
             if not request.reduce_only:
                 rate = fees_of(memory, config, instrument.id).taker_rate
-                quote += _locked(instrument, line.open_qty, request.price or request.expected_price, rate, config)
+                quote += locked_quote(instrument, line.open_qty, request.price or request.expected_price, rate, config)
         elif instrument.base == base:
             coins += line.open_qty
     return Reserved(quote + _planned(memory, config, venue), coins)
@@ -143,11 +145,14 @@ def _planned(memory: Memory, config: EngineConfig, venue: VenueId) -> Decimal:
         plan = legs.intent.b
         if venue_of(plan.instrument) == venue:
             rate = fees_of(memory, config, plan.instrument).taker_rate
-            total += _locked(memory.market.instruments[plan.instrument], plan.qty, plan.limit_price, rate, config)
+            total += locked_quote(memory.market.instruments[plan.instrument], plan.qty, plan.limit_price, rate, config)
     return total
 
 
-def _locked(instrument: Instrument, qty: Decimal, price: Decimal, fee_rate: Decimal, config: EngineConfig) -> Decimal:
+def locked_quote(
+    instrument: Instrument, qty: Decimal, price: Decimal, fee_rate: Decimal, config: EngineConfig
+) -> Decimal:
+    """What the venue locks for an order: margin and fee of a contract, the whole and the fee of a spot buy."""
     notional = qty * price
     if instrument.kind is InstrumentKind.PERPETUAL:
         return notional / config.risk.leverage + notional * fee_rate
@@ -157,11 +162,19 @@ def _locked(instrument: Instrument, qty: Decimal, price: Decimal, fee_rate: Deci
 def pair_krw(memory: Memory, lane: Lane, pair: Pair) -> Decimal:
     """Open and planned notional of a pair, at entry prices."""
     position = memory.ledger.position(pair.id)
-    total = position.entry_a_krw if position is not None else ZERO
+    total = open_krw(position) if position is not None else ZERO
     legs = memory.legs.get(lane.legs)
     if legs is not None and legs.intent is not None and legs.kind is IntentKind.ENTER:
-        total = max(total, legs.qty * legs.intent.a.expected_price)
+        planned = legs.qty * legs.intent.a.expected_price
+        total = total + planned if legs.position != legs.id else max(total, planned)
     return total
+
+
+def open_krw(position: PairPosition) -> Decimal:
+    """What is still open of a position, at the average price of its entries."""
+    a = position.a
+    price = a.bought_price if position.direction is Direction.LONG_A else a.sold_price
+    return abs(a.net_qty) * price
 
 
 def total_krw(memory: Memory, config: EngineConfig) -> Decimal:
@@ -170,14 +183,44 @@ def total_krw(memory: Memory, config: EngineConfig) -> Decimal:
 
 
 def net_delta_krw(memory: Memory, config: EngineConfig) -> Decimal:
-    """Naked base of every pair, residues included, at A's mid."""
+    """Naked base of every pair, residues and coins held to be traded included, at A's mid."""
     total = ZERO
     for item in config.pairs:
-        position = memory.ledger.position(item.pair.id)
-        naked = memory.ledger.residual_qty(item.pair.id) + (position.net_qty if position is not None else ZERO)
+        naked = held_delta(memory, item) if item.params.trades_inventory else naked_qty(memory, item.pair)
         if naked:
             total += naked * decimal_of(mid_of(memory, item.pair.a))
     return total
+
+
+def naked_qty(memory: Memory, pair: Pair) -> Decimal:
+    """Base that the two legs of a pair do not offset, what it left over included."""
+    position = memory.ledger.position(pair.id)
+    return memory.ledger.residual_qty(pair.id) + (position.net_qty if position is not None else ZERO)
+
+
+def held_delta(memory: Memory, item: PairConfig) -> Decimal:
+    """Coins of the pair on both venues less what is sold short against them here or elsewhere, base units."""
+    a, b = memory.market.instruments.get(item.pair.a), memory.market.instruments.get(item.pair.b)
+    if a is None or b is None:
+        return ZERO
+    offset = decimal_of(item.params.offset_coin) if isinstance(item.params, InventoryParams) else ZERO
+    return memory.ledger.holdings.total(a.venue, a.base) + held_b(memory, item.pair, b) - offset
+
+
+def held_b(memory: Memory, pair: Pair, b: Instrument) -> Decimal:
+    """What B holds of the coin: its balance, or the contract, in base units."""
+    if b.kind is InstrumentKind.PERPETUAL:
+        return memory.ledger.contract_qty(b.id) * pair.multiplier
+    return memory.ledger.holdings.total(b.venue, b.base)
+
+
+def held_balances(memory: Memory, pair: Pair, a: Instrument, b: Instrument) -> HeldBalances:
+    """The four balances of a pair, as its venues tell them."""
+    holdings = memory.ledger.holdings
+    return HeldBalances(
+        float(holdings.total(a.venue, KRW)), float(holdings.total(a.venue, a.base)),
+        float(holdings.total(b.venue, USDT)), float(held_b(memory, pair, b)),
+    )  # fmt: skip
 
 
 def residual_krw(memory: Memory, pair: Pair) -> Decimal:
@@ -247,7 +290,8 @@ def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) 
     if book_a is None or book_b is None or a is None or b is None or memory.fx.mid <= 0:
         return None
     execution, limits = config.execution, config.risk
-    position = memory.ledger.position(pair.id)
+    position, trades_inventory = memory.ledger.position(pair.id), item.params.trades_inventory
+    has_room = not lane.legs and (position is None or trades_inventory)
     return PairView(
         pair=pair,
         now_ns=memory.now_ns,
@@ -262,8 +306,8 @@ def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) 
         fees_a=fees_of(memory, config, pair.a),
         fees_b=fees_of(memory, config, pair.b),
         funding=market.funding.get(pair.b),
-        funding_mean=market.funding_mean(pair.b, item.params.funding_lookback),
-        headroom=headroom_of(memory, config, item, lane) if position is None and not lane.legs else NO_ROOM,
+        held=held_balances(memory, pair, a, b) if trades_inventory else NOT_HELD,
+        headroom=headroom_of(memory, config, item, lane) if has_room else NO_ROOM,
         rules=SizingRules(
             depth_fraction=execution.depth_fraction,
             collar_bps=execution.escalated_cap_bps if lane.is_emergency else execution.collar_bps,
@@ -284,100 +328,3 @@ def view_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) 
 def recent(times: tuple[int, ...], now_ns: int, window_ns: int) -> tuple[int, ...]:
     """Those of `times` that lie within the window."""
     return tuple(at_ns for at_ns in times if now_ns - at_ns < window_ns)
-
-
-def liq_distance(memory: Memory, config: EngineConfig, intent: Intent) -> float:
-    """How far the mark would be from liquidation after the fill, as a fraction of it."""
-    instrument = memory.market.instruments[intent.b.instrument]
-    if instrument.kind is not InstrumentKind.PERPETUAL:
-        return float("inf")
-    price, qty = float(intent.b.expected_price), float(intent.b.qty)
-    wallet = qty * price / config.risk.leverage
-    at = liquidation_price(side=intent.b.side, wallet_usdt=wallet, qty=qty, entry_price=price, mmr=MAINTENANCE_RATE)
-    estimate = abs(at / price - 1)
-    held = memory.ledger.holdings.contracts.get(instrument.id)
-    if held is None or not held.qty or held.liquidation_price is None or not held.mark_price:
-        return estimate
-    return min(estimate, abs(float(held.liquidation_price / held.mark_price) - 1))
-
-
-def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Intent, lane: Lane) -> RiskView:
-    """The gate's view of an intent."""
-    pair, market, a, b = view.pair, memory.market, view.instrument_a, view.instrument_b
-    notional_krw, needs_krw, needs_usdt, fx_added = _needs(view, config, intent)
-    statuses = (market.venues.get(a.venue), market.venues.get(b.venue))
-    return RiskView(
-        now_ns=memory.now_ns,
-        wall_ns=view.wall_ns,
-        state=memory.causes.state_of(pair.id),
-        is_armed=memory.is_armed,
-        is_draining=memory.is_draining,
-        limits=config.risk,
-        pair=pair,
-        instrument_a=a,
-        instrument_b=b,
-        mid_a=view.a.mid,
-        mid_b=view.b.mid,
-        fx_mid=view.fx.mid,
-        data_refusal=view.data_refusal,
-        fx_refusal=memory.fx.refusal(memory.now_ns, view.wall_ns) if view.data_refusal else "",
-        statuses=statuses,
-        wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
-        wallet_reopened_ns=lane.wallet_reopened_ns,
-        reopened_ns=_reopened_ns(memory, a, b),
-        is_tradable=view.is_exit_tradable,
-        blocked=lane.blocked,
-        is_busy=bool(lane.legs),
-        has_position=view.position is not None,
-        funding=view.funding,
-        is_dislocation_confirmed=is_dislocation_confirmed(memory, config, pair, lane),
-        notional_krw=notional_krw,
-        pair_krw=pair_krw(memory, lane, pair),
-        total_krw=total_krw(memory, config),
-        fx_exposure_usdt=memory.ledger.fx_exposure_usdt(config.fx.home_usdt),
-        fx_added_usdt=fx_added,
-        net_delta_krw=net_delta_krw(memory, config),
-        residual_krw=residual_krw(memory, pair),
-        free_krw=memory.ledger.holdings.free(a.venue, KRW) - reserved_on(memory, config, a.venue, a.base).quote,
-        free_usdt=memory.ledger.holdings.free(b.venue, USDT) - reserved_on(memory, config, b.venue, b.base).quote,
-        needs_krw=needs_krw,
-        needs_usdt=needs_usdt,
-        liq_distance=liq_distance(memory, config, intent) if intent.kind is IntentKind.ENTER else float("inf"),
-        open_positions=len(memory.ledger.positions),
-        orders_last_minute=len(recent(memory.order_times, memory.now_ns, MINUTE_NS)),
-        incidents_last_hour=len(recent(memory.incident_times, memory.now_ns, HOUR_NS)),
-        day_loss_krw=memory.ledger.totals.day_loss_krw,
-        drawdown_krw=memory.ledger.totals.drawdown_krw(open_marks_krw(memory)),
-        losing_streak=memory.ledger.totals.losing_streak,
-        funding_day_bps=-memory.funding_day_krw.get(pair.id, 0.0) / float(notional_krw) * 1e4,
-    )
-
-
-def _needs(view: PairView, config: EngineConfig, intent: Intent) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """Notional in KRW, the KRW and USDT that an intent locks, and the FX exposure it adds (USDT, signed)."""
-    a, b = view.instrument_a, view.instrument_b
-    is_contract = b.kind is InstrumentKind.PERPETUAL
-    krw = _locked(a, intent.a.qty, intent.a.limit_price, view.fees_a.taker_rate, config)
-    usdt = _locked(b, intent.b.qty, intent.b.limit_price, view.fees_b.taker_rate, config)
-    fx_added = -intent.b.side.sign * intent.b.qty * intent.b.expected_price
-    return (
-        intent.a.qty * intent.a.expected_price,
-        krw if intent.a.side is Side.BUY else ZERO,
-        usdt if intent.b.side is Side.BUY or is_contract else ZERO,
-        fx_added if is_contract else ZERO,
-    )
-
-
-def _reopened_ns(memory: Memory, a: Instrument, b: Instrument) -> int | None:
-    """When the later of both venues came back from maintenance."""
-    ups = [at for at in (memory.venue_up_ns.get(a.venue), memory.venue_up_ns.get(b.venue)) if at is not None]
-    return max(ups) if ups else None
-
-
-def is_dislocation_confirmed(memory: Memory, config: EngineConfig, pair: Pair, lane: Lane) -> bool:
-    """Implausible for long enough, seen over REST on both venues since, and agreed by a second FX."""
-    since = lane.dislocated_ns
-    if since is None or memory.now_ns - since < config.risk.plausible_confirm_s * 1e9:
-        return False
-    is_seen = all(memory.rest_ns.get(instrument, -1) >= since for instrument in (pair.a, pair.b))
-    return is_seen and memory.fx.second_received_ns >= since

@@ -259,14 +259,6 @@ class Market:
                 return wallet
         return WalletState(asset=asset, deposit=None, withdraw=None)
 
-    def funding_mean(self, instrument: InstrumentId, lookback: int) -> float:
-        """Mean of the newest `lookback` past rates; the predicted one when none is known; 0.0 without any."""
-        known = self.funding.get(instrument)
-        if known is None:
-            return 0.0
-        past = known.past_rates[:lookback]
-        return float(sum(past)) / len(past) if past else float(known.rate)
-
     def data_age_ns(self, venue: VenueId, now_ns: int) -> int | None:
         """Age of the freshest sign of life of a venue's books; None: none ever came."""
         times = [self.as_of_ns(instrument) for instrument in self.books if venue_of(instrument) == venue]

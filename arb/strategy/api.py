@@ -37,6 +37,16 @@ class TopQuote(NamedTuple):
     fx: FxRates
 
 
+class HeldBalances(NamedTuple):
+    """What the venues of a pair hold, locked amounts included."""
+
+    krw_a: float
+    coin_a: float
+    usdt_b: float
+    coin_b: float
+    """Base units; signed for a contract."""
+
+
 class PairView(NamedTuple):
     """Everything a strategy may know about one pair at one moment."""
 
@@ -56,8 +66,8 @@ class PairView(NamedTuple):
     fees_b: FeeSchedule
     funding: FundingRateSeen | None
     """Of B when it is a perpetual; None: never seen, or B is spot."""
-    funding_mean: float
-    """Mean of the past rates inside the lookback; the predicted rate when none is known."""
+    held: HeldBalances
+    """All zero for a strategy that does not trade inventory."""
     headroom: Headroom
     rules: SizingRules
     position: PairPosition | None
@@ -110,10 +120,6 @@ class Strategy(Protocol[S, P]):
     @property
     def params_class(self) -> type:
         """The frozen parameters, each field with unit and range."""
-
-    @property
-    def memory_class(self) -> type:
-        """The frozen own state, for the snapshot."""
 
     def initial(self) -> S:
         """The own state of a pair never looked at."""

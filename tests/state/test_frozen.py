@@ -15,6 +15,7 @@ from arb.state.ledger import Ledger
 from arb.state.market import Market
 from arb.storage.codec import decode_value, encode_value
 from arb.strategy.convergence import STRATEGY
+from arb.strategy.convergence.memory import ConvergenceMemory
 from tests import strategies as make
 from tests.state.test_fx import PARAMS
 from tests.state.test_market import LIMITS
@@ -62,4 +63,4 @@ def test_a_strategy_s_own_state_comes_back() -> None:
     for second in range(3):
         own, _ = STRATEGY.decide(view(now_ns=second * 10**9, position=held()), own, params)
 
-    assert decode_value(encode_value(own), STRATEGY.memory_class) == own
+    assert decode_value(encode_value(own), ConvergenceMemory) == own

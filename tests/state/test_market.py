@@ -179,7 +179,6 @@ def test_skew_counts_the_uncertainty_of_rest_and_fx_as_third() -> None:
 
 def test_past_funding_is_kept_when_a_prediction_brings_none() -> None:
     found = Market(LIMITS)
-    assert found.funding_mean(make.B_BTC, 9) == 0.0
     for past in ((Decimal("0.0002"), Decimal("0.0004"), Decimal("0.9")), ()):
         found.see_funding(
             FundingRateSeen(
@@ -194,7 +193,7 @@ def test_past_funding_is_kept_when_a_prediction_brings_none() -> None:
             )
         )
 
-    assert found.funding_mean(make.B_BTC, 2) == pytest.approx(0.0003)
+    assert found.funding[make.B_BTC].past_rates == (Decimal("0.0002"), Decimal("0.0004"), Decimal("0.9"))
 
 
 def test_wallets_and_conditions_come_whole() -> None:

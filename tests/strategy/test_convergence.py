@@ -20,7 +20,7 @@ from arb.domain.pair import Direction
 from arb.state.ledger import Ledger
 from arb.state.positions import PairPosition
 from arb.strategy import load_strategy
-from arb.strategy.api import Answer, PairView, TopQuote
+from arb.strategy.api import Answer, HeldBalances, PairView, TopQuote
 from arb.strategy.convergence import STRATEGY, kernel
 from arb.strategy.convergence.memory import ConvergenceMemory, sample_spacing_ns
 from arb.strategy.convergence.params import ConvergenceParams
@@ -69,7 +69,7 @@ def view(
         fees_a=make.fees(),
         fees_b=make.fees(),
         funding=funding(at_ns=now_ns),
-        funding_mean=0.0001,
+        held=HeldBalances(0.0, 0.0, 0.0, 0.0),
         headroom=make.headroom(notional_krw=2_000_000.0 * 10),
         rules=make.rules(min_position_krw=D(200_000)),
         position=None,
@@ -153,6 +153,18 @@ def test_every_refusal_has_its_name(changes: dict[str, Any], refusal: str) -> No
 
     assert answer.intent is None
     assert answer.look.refusal == refusal
+
+
+def test_later_settlements_are_priced_at_the_mean_of_the_newest_past_rates() -> None:
+    params = attrs.evolve(FAIR, expected_hold_s=20_000 + 28_800, funding_lookback=2, funding_income_haircut=1.0)
+    past = attrs.evolve(funding(at_ns=100 * S), past_rates=(D("0.0003"), D("0.0005"), D("0.9")))
+
+    predicted, averaged = look(view(), params=params), look(view(funding=past), params=params)
+
+    assert predicted.intent is not None
+    assert averaged.intent is not None
+    assert predicted.intent.edge.funding_bps == pytest.approx(1 + 1)
+    assert averaged.intent.edge.funding_bps == pytest.approx(1 + 4)
 
 
 def test_an_edge_too_small_says_by_how_much() -> None:

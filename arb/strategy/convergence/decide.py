@@ -37,11 +37,6 @@ class Convergence:
         """Its parameters."""
         return ConvergenceParams
 
-    @property
-    def memory_class(self) -> type[ConvergenceMemory]:
-        """Its own state."""
-        return ConvergenceMemory
-
     def initial(self) -> ConvergenceMemory:
         """Nothing known: no sample, no cooldown."""
         return ConvergenceMemory()

@@ -7,22 +7,22 @@ Units: bps of the A leg; quantities in base units.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import NamedTuple
 
 from arb.domain.costs import Funding, four_fees_bps, funding
 from arb.domain.depth import walk
+from arb.domain.events import FundingRateSeen
 from arb.domain.instrument import InstrumentKind
 from arb.domain.intent import EdgeView, Intent, IntentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import Side
 from arb.domain.pair import Direction
 from arb.strategy.api import PairView
+from arb.strategy.both_legs import sized_legs
 from arb.strategy.convergence import kernel
 from arb.strategy.convergence.params import ConvergenceParams
-from arb.strategy.sizing import Sized, SizedLeg, size_entry
+from arb.strategy.sizing import Sized, size_entry
 
-_ONE = Decimal(1)
 _NO_FUNDING = Funding(0.0, 0.0, float("inf"))
 
 
@@ -88,7 +88,7 @@ def _coming_funding(view: PairView, params: ConvergenceParams, direction: Direct
     coming = funding(
         direction=direction,
         rate=float(seen.rate),
-        mean_rate=view.funding_mean,
+        mean_rate=_mean_rate(seen, params.funding_lookback),
         interval_s=seen.interval_s,
         next_in_s=seen.next_settlement_ms / 1e3 - view.wall_ns / 1e9,
         hold_s=params.expected_hold_s,
@@ -96,6 +96,12 @@ def _coming_funding(view: PairView, params: ConvergenceParams, direction: Direct
     )
     is_guarded = 0 <= coming.next_in_s <= params.funding_guard_s and coming.next_bps < -params.funding_guard_bps
     return coming, "funding_guard" if is_guarded else ""
+
+
+def _mean_rate(seen: FundingRateSeen, lookback: int) -> float:
+    """Mean of the newest past rates; the predicted one when none is known."""
+    past = seen.past_rates[:lookback]
+    return float(sum(past)) / len(past) if past else float(seen.rate)
 
 
 def _sized_wish(
@@ -192,25 +198,3 @@ def _caps(view: PairView) -> tuple[float, ...]:
     whole = view.headroom.notional_krw / view.a.mid
     small = 2 * float(view.rules.min_position_krw) / view.a.mid
     return (whole, small) if 0 < small < whole else (whole,)
-
-
-def sized_legs(view: PairView, side_a: Side) -> tuple[SizedLeg, SizedLeg]:
-    """Both legs of an order pair that trades A on `side_a`; bands hang on the mid, a perpetual's on its mark."""
-    mark_b = float(view.funding.mark_price) if view.funding is not None else view.b.mid
-    a = SizedLeg(
-        instrument=view.instrument_a,
-        depth=view.a,
-        fees=view.fees_a,
-        side=side_a,
-        multiplier=_ONE,
-        reference=view.a.mid,
-    )
-    b = SizedLeg(
-        instrument=view.instrument_b,
-        depth=view.b,
-        fees=view.fees_b,
-        side=side_a.opposite,
-        multiplier=view.pair.multiplier,
-        reference=mark_b if view.instrument_b.kind is InstrumentKind.PERPETUAL else view.b.mid,
-    )
-    return a, b

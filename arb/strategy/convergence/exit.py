@@ -15,8 +15,9 @@ from arb.domain.money import decimal_of
 from arb.domain.pair import Direction
 from arb.state.positions import PairPosition
 from arb.strategy.api import PairView
+from arb.strategy.both_legs import sized_legs
 from arb.strategy.convergence import kernel
-from arb.strategy.convergence.entry import sized_legs, view_divergence_bps
+from arb.strategy.convergence.entry import view_divergence_bps
 from arb.strategy.convergence.params import ConvergenceParams
 from arb.strategy.sizing import plan_exit
 

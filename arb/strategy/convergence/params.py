@@ -5,6 +5,8 @@ Units: in each field's name; bps are of the A leg's KRW cost.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import attrs
 
 from arb.domain.params import param
@@ -14,6 +16,8 @@ from arb.domain.params import param
 class ConvergenceParams:
     """When to open, and when to close (engine.md, convergence)."""
 
+    trades_inventory: ClassVar[bool] = False
+    """Whether it adds to what is open and the coins held are its business."""
     min_profit_bps: float = param("bps", 0, 1_000)
     fair_bps: float | None = None
     """Fixed fair level; None: the median of `d` over `fair_window_s`."""
