@@ -272,6 +272,15 @@ class FaultSection:
 
 
 @attrs.frozen(kw_only=True)
+class HoldingSection:
+    """`[[sim.holdings]]`: what a simulated account holds at its opening, instead of the usual."""
+
+    venue: str
+    asset: str
+    amount: Decimal = param("units", 0, 1e13)
+
+
+@attrs.frozen(kw_only=True)
 class SimSection:
     """`[sim]`: the simulated venues."""
 
@@ -280,7 +289,10 @@ class SimSection:
     market: MarketKind = MarketKind.GENERATED
     data: str | None = None
     """Recorded data set for `market = "recorded"`."""
+    fair_bps: float = ranged(0.0, "bps", -500, 500)
+    """How much cheaper than Binance a generated Upbit stands between its excursions, which make it cheaper still."""
     faults: tuple[FaultSection, ...] = ()
+    holdings: tuple[HoldingSection, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -17,8 +17,9 @@ from typing import Any, Final
 import attrs
 
 from arb.cli.schema import Mode, Settings
-from arb.cli.structure import structure
+from arb.cli.structure import MISSING, structure
 from arb.domain.errors import ConfigError
+from arb.domain.pair import Direction
 from arb.strategy import load_strategy
 
 Tree = dict[str, Any]
@@ -242,8 +243,40 @@ def _cross_checks(settings: Settings) -> list[str]:
         faults.append('fx.bank_rate: missing; fx.bank = "static" needs it')
     if settings.sim.market.value == "recorded" and settings.sim.data is None:
         faults.append('sim.data: missing; sim.market = "recorded" needs a data set')
+    faults.extend(_strategy_checks(settings))
     for pair in settings.pairs:
         faults.extend(_pair_checks(settings, pair.name))
+    return faults or _inventory_checks(settings)
+
+
+def _strategy_checks(settings: Settings) -> list[str]:
+    """Every `[strategy.NAME]` is one that exists and its keys are legal, whether or not a pair trades by it."""
+    faults: list[str] = []
+    for name, values in settings.strategy.items():
+        if any(pair.strategy == name for pair in settings.pairs):
+            continue
+        try:
+            structure(values, load_strategy(name).params_class, f"strategy.{name}")
+        except ConfigError as error:
+            faults.extend(line for line in str(error).splitlines() if not line.endswith(MISSING))
+    return faults
+
+
+def _inventory_checks(settings: Settings) -> list[str]:
+    """A pair that trades what is held needs both directions, and its coins for itself."""
+    faults: list[str] = []
+    for pair in settings.pairs:
+        if not load_strategy(pair.strategy).params_class.trades_inventory:
+            continue
+        if len(set(pair.directions)) < len(Direction):
+            faults.append(f"pairs.{pair.name}.directions: {pair.strategy} trades both ways, or no balance comes back")
+        others = (other for other in settings.pairs if other is not pair)
+        for other in (other for other in others if {pair.a, pair.b} & {other.a, other.b}):
+            shared = ", ".join(sorted({pair.a, pair.b} & {other.a, other.b}))
+            faults.append(
+                f"pairs.{pair.name}: {shared} is also traded by the pair {other.name}, "
+                f"whose coins {pair.strategy} would sell; leave it to one of the two"
+            )
     return faults
 
 

@@ -13,18 +13,19 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import attrs
 import msgspec
 import trio
 
-from arb.cli.schema import FaultSection, Settings
+from arb.cli.schema import FaultSection, HoldingSection, Settings
 from arb.cli.settings import load_settings
 from arb.domain.errors import ConfigError
-from arb.domain.ids import InstrumentId, VenueId, venue_of
+from arb.domain.ids import AssetId, InstrumentId, VenueId, venue_of
 from arb.ports import Clock
 from arb.supervision.clock import AnchoredClock
 from arb.venues.simulated.listings import listing
 from arb.venues.simulated.market import MarketPlan, MarketSource
-from arb.venues.simulated.models import MODELS, FaultKind, FaultScript
+from arb.venues.simulated.models import MODELS, FaultKind, FaultScript, VenueModel
 from arb.venues.simulated.recorded import RecordedMarket
 from arb.venues.simulated.world import WorldPlan
 from arb.venues.wire.simulation import ServedVenue, SimParams, serve_simulation
@@ -89,8 +90,9 @@ def sim_params(settings: Settings, instruments: tuple[InstrumentId, ...], clock:
         seed=sim.seed,
         start_ns=start_ns,
         instruments=listed,
-        market=MarketPlan(speed=sim.speed),
+        market=MarketPlan(speed=sim.speed, fair_bps=sim.fair_bps),
         faults=tuple(_script(number, one) for number, one in enumerate(sim.faults)),
+        models=tuple(_endowed(model, sim.holdings) for model in MODELS.values()),
     )
     market: MarketSource | None = None
     if sim.market.value == "recorded":
@@ -112,6 +114,15 @@ def listed_everywhere(settings: Settings) -> tuple[InstrumentId, ...]:
         name for coin in coins for name in (f"upbit:KRW-{coin}", f"binance_spot:{coin}USDT", f"binance_usdm:{coin}USDT")
     ]
     return tuple(dict.fromkeys([*(InstrumentId(name) for name in names), *traded(settings)]))
+
+
+def _endowed(model: VenueModel, holdings: tuple[HoldingSection, ...]) -> VenueModel:
+    """A venue whose accounts open with what `[[sim.holdings]]` says."""
+    for one in holdings:
+        if one.venue not in MODELS:
+            raise ConfigError(f"sim.holdings: {one.venue!r} is not simulated; one of {', '.join(MODELS)}")
+    told = {AssetId(one.asset): one.amount for one in holdings if one.venue == model.venue}
+    return attrs.evolve(model, balances=tuple((dict(model.balances) | told).items()))
 
 
 def _script(number: int, section: FaultSection) -> FaultScript:

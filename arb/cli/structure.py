@@ -20,6 +20,8 @@ from cattrs.gen import make_dict_structure_fn, override
 from arb.domain.errors import ConfigError
 from arb.domain.params import Range
 
+MISSING: Final = "is missing and has no default"
+
 
 class Unfit(ValueError):
     """A value is not what its key wants; the message is for people."""
@@ -49,7 +51,7 @@ def _sentence(error: BaseException, _type: Any) -> str:
             known = [key_of(field) for field in attrs.fields(error.cl)]
             return "; ".join(_unknown(key, known) for key in sorted(error.extra_fields))
         case KeyError():
-            return f"the key {error.args[0]!r} is missing and has no default"
+            return f"the key {error.args[0]!r} {MISSING}"
         case cattrs.IterableValidationError() | cattrs.ClassValidationError():
             return error.message
         case _:

@@ -8,7 +8,7 @@ edges in bps of the A leg.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import attrs
 
@@ -114,11 +114,18 @@ class Answer(NamedTuple):
     look: Look
 
 
+class Parameters(Protocol):
+    """What the engine asks of the parameters of every strategy."""
+
+    trades_inventory: ClassVar[bool]
+    """Whether the strategy adds to what is open and trades coins that it holds."""
+
+
 class Strategy(Protocol[S, P]):
     """A pure rule with a memory of its own that the engine keeps for it."""
 
     @property
-    def params_class(self) -> type:
+    def params_class(self) -> type[Parameters]:
         """The frozen parameters, each field with unit and range."""
 
     def initial(self) -> S:
