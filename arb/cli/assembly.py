@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -20,6 +19,7 @@ from arb.cli.engine_config import engine_config, pair_strategies
 from arb.cli.errand import Errand
 from arb.cli.errand_run import ErrandRun
 from arb.cli.observers import Observers
+from arb.cli.recovery import Recovered
 from arb.cli.schema import DataSource, Settings, VenueSection
 from arb.cli.sight import ObservedInbox, Sight
 from arb.cli.surroundings import Surroundings
@@ -45,9 +45,6 @@ from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.source import SourceParts, SourceSettings, run_source
 from arb.venues.wire.status import VenueStatusBoard
-
-if TYPE_CHECKING:
-    from arb.cli.recovery import Recovered
 
 REST_BOOK_EVERY_S = 0.5
 PONG_WITHIN_S = 5.0

@@ -14,6 +14,7 @@ from functools import partial
 import trio
 
 from arb.cli.assembly import Assembly
+from arb.cli.recovery import seal
 from arb.domain.events import Event, HealthSeen, Level, OrderUpdated
 from arb.domain.order import OrderState, OrderUpdate
 from arb.supervision.decision import decide_rest
@@ -124,5 +125,7 @@ async def _flush(parts: Assembly) -> None:
 
 
 async def _close_journal(parts: Assembly) -> None:
-    """Write, sync and join the journal's thread; inside the step's limit even when the disk hangs."""
+    """Seal it with what the engine knows now, write, sync and join its thread; inside the step's limit even when the
+    disk hangs."""
+    seal(parts.journal, parts.engine, parts.around.clock)
     await parts.around.run_last(parts.journal.close)

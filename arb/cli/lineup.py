@@ -44,13 +44,15 @@ from arb.venues.wire.simulation import ServedVenue
 
 def foundations(parts: Assembly) -> list[NamedFoundation]:
     """In the order in which they come up; whatever can refuse to start without a connection comes first."""
-    found = [NamedFoundation(name="tables", run=partial(make_tables, parts))]
+    found = [
+        NamedFoundation(name="tables", run=partial(make_tables, parts)),
+        NamedFoundation(name="store", run=parts.serve_store),
+    ]
     if parts.settings.monitoring.enabled:
         found.append(NamedFoundation(name="http", run=partial(_serve_http, parts)))
     if parts.settings.mode is Mode.MOCK:
         found.append(NamedFoundation(name="simulated venues", run=partial(_serve_mock, parts)))
     found.append(NamedFoundation(name="venues", run=parts.serve_venues))
-    found.append(NamedFoundation(name="store", run=parts.serve_store))
     fills = serve_orders if parts.settings.mode in (Mode.MOCK, Mode.LIVE) else serve_local_fills
     found.append(NamedFoundation(name="orders", run=partial(fills, parts)))
     if parts.settings.mode is Mode.LIVE:

@@ -70,7 +70,7 @@ async def settle(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None
         has_unexplained=bool(engine.differences()),
         credentials_failed=has_failed_credentials(missing),
     )
-    safety.warning("start_decided", extra={"start": verdict.start.value, "missing": "; ".join(verdict.words)})
+    safety.info("start_decided", extra={"start": verdict.start.value, "missing": "; ".join(verdict.words)})
     _act(parts, verdict)
     parts.keys, parts.missing = keys, missing
     if verdict.start is not Start.SHADOW:
