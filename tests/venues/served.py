@@ -78,9 +78,8 @@ class Floor:
     ) -> HttpResponse | None:
         """Ask and wait; None: never answered."""
         parts = urlsplit(target)
-        found = self.front.dialect.ask(
-            Ask(method=method, path=parts.path, query=parts.query, headers=headers or {}, body=body), self.now_ns
-        )
+        ask = Ask(method=method, path=parts.path, query=parts.query, headers=headers or {}, body=body)
+        found = self.front.control(ask, self.now_ns) or self.front.dialect.ask(ask, self.now_ns)
         if not isinstance(found, HttpAnswer):
             self.run(max(0, found.ready_ns - self.now_ns) / 1e9)
             answer = found.resolve()

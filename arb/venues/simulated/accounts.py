@@ -15,7 +15,16 @@ from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, InstrumentId
 from arb.domain.money import floor_to_step
 from arb.domain.order import Balance, OrderState, Side
-from arb.venues.simulated.facts import ZERO, EndCause, Executed, FundingSettled, NewOrder, OrderView, RefusalReason
+from arb.venues.simulated.facts import (
+    ZERO,
+    EndCause,
+    Executed,
+    FundingSettled,
+    NewOrder,
+    OrderView,
+    RefusalReason,
+    Transferred,
+)
 
 USDT = AssetId("USDT")
 
@@ -119,6 +128,8 @@ class TradingAccount:
     used_client_ids: set[str] = attrs.field(factory=set)
     executions: list[Executed] = attrs.field(factory=list)
     incomes: list[FundingSettled] = attrs.field(factory=list)
+    transfers: list[Transferred] = attrs.field(factory=list)
+    """Since the opening, oldest first."""
     refusals: dict[RefusalReason, int] = attrs.field(factory=dict)
     deposits: dict[AssetId, Decimal] = attrs.field(factory=dict)
     insured_usdt: Decimal = ZERO

@@ -26,6 +26,7 @@ from arb.venues.simulated.facts import (
     OrderView,
     PositionView,
     Refused,
+    Transferred,
 )
 from arb.venues.simulated.matching import Exchange
 from arb.venues.simulated.models import FaultKind, VenueModel
@@ -173,6 +174,10 @@ class Desk:
     def position(self, instrument: InstrumentId) -> PositionView:
         """Position and settings of one contract."""
         return self.exchange.position(self.account, instrument)
+
+    def transfers(self, since_ms: int) -> tuple[Transferred, ...]:
+        """Money that came or left from a UTC time on, oldest first."""
+        return tuple(one for one in self.exchange.transfers(self.account) if one.at_ns // 1_000_000 >= since_ms)
 
     def incomes(self) -> tuple[FundingSettled, ...]:
         """Funding booked."""

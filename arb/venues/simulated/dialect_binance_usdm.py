@@ -24,7 +24,6 @@ from arb.venues.simulated.dialect_binance_stream import MarketSession
 from arb.venues.simulated.dialect_binance_usdm_rest import ROUTES
 from arb.venues.simulated.dialect_binance_usdm_stream import KEYED, ListenKey, UserSession
 from arb.venues.simulated.facts import Fact
-from arb.venues.simulated.ledger import ledger_of
 from arb.venues.simulated.models import FaultKind
 from arb.venues.simulated.quota import SECOND_NS, Quota
 from arb.venues.simulated.tape import Tape
@@ -90,8 +89,6 @@ class BinanceUsdmDialect:
 
     def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         """Answer an HTTP request."""
-        if ask.path == "/sim/ledger":
-            return binance.answer(ledger_of(self.desk))
         bad = self.budgets.bad_weather(self.weather, ask, now_ns)
         if bad is not None:
             return bad

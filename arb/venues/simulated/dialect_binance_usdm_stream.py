@@ -21,7 +21,14 @@ from arb.venues.simulated.quota import SECOND_NS
 
 NO_KEY = BinanceFault(400, -1125, "This listenKey does not exist.")
 LIFE_NS = 3_600 * SECOND_NS
-REASONS = {"order": "ORDER", "funding": "FUNDING_FEE", "transfer": "DEPOSIT", "adl": "ORDER", "liquidation": "ORDER"}
+REASONS = {
+    "order": "ORDER",
+    "funding": "FUNDING_FEE",
+    "transfer": "DEPOSIT",
+    "withdrawal": "WITHDRAW",
+    "adl": "ORDER",
+    "liquidation": "ORDER",
+}
 
 
 @attrs.define

@@ -21,7 +21,6 @@ from arb.venues.simulated.dialect_upbit_private import UpbitFault
 from arb.venues.simulated.dialect_upbit_rest import GROUPS, ROUTES, body_answer, fault_answer, first, many, query_of
 from arb.venues.simulated.dialect_upbit_stream import UpbitSession
 from arb.venues.simulated.facts import BookImage, Fact, PublicTrade
-from arb.venues.simulated.ledger import ledger_of
 from arb.venues.simulated.models import FaultKind
 from arb.venues.simulated.quota import SECOND_NS, Offences, Quota
 from arb.venues.simulated.tape import Tape, open_tapes
@@ -76,8 +75,6 @@ class UpbitDialect:
 
     def ask(self, ask: Ask, now_ns: int) -> HttpAnswer | Later:
         """Answer an HTTP request."""
-        if ask.path == "/sim/ledger":
-            return body_answer(ledger_of(self.desk))
         if self.weather.status(now_ns, ask.path) is not None:
             return self._bad_weather(ask, now_ns)
         parts = ask.path.split("/")

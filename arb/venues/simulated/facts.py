@@ -212,7 +212,7 @@ class BalanceChanged:
     balances: tuple[Balance, ...]
     """On a margined venue `free` is what orders may use: wallet less margins."""
     reason: str
-    """`order`, `funding`, `adl`, `liquidation`, `transfer`."""
+    """`order`, `funding`, `adl`, `liquidation`, `transfer`, `withdrawal`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -282,6 +282,28 @@ class FundingSettled:
     income_id: int
 
 
+@attrs.frozen(kw_only=True)
+class Transferred:
+    """Money came from outside or left."""
+
+    id: int
+    at_ns: int
+    account: str
+    transfer_id: int
+    asset: AssetId
+    amount: Decimal
+    """What the balance moved by; negative leaves, its fee included."""
+    fee: Decimal
+
+
 Fact = (
-    OrderChanged | Executed | BalanceChanged | PositionChanged | BookImage | PublicTrade | MarkChanged | FundingSettled
+    OrderChanged
+    | Executed
+    | BalanceChanged
+    | PositionChanged
+    | BookImage
+    | PublicTrade
+    | MarkChanged
+    | FundingSettled
+    | Transferred
 )

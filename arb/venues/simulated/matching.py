@@ -38,6 +38,7 @@ from arb.venues.simulated.facts import (
     PublicTrade,
     RefusalReason,
     Refused,
+    Transferred,
 )
 from arb.venues.simulated.log import FactLog
 from arb.venues.simulated.margin import MarginSettlement
@@ -98,19 +99,37 @@ class Exchange:
             return
         self.accounts[name] = TradingAccount(name)
         for asset, amount in self.model.balances if balances is None else balances:
-            self.transfer(name, asset, amount, now_ns)
+            self._credit(self.accounts[name], asset, amount, now_ns)
 
     def has_account(self, name: str) -> bool:
         """Whether the account is open."""
         return name in self.accounts
 
-    def transfer(self, account: str, asset: AssetId, amount: Decimal, now_ns: int) -> None:
-        """A deposit, or a withdrawal when negative; at most what is free leaves."""
+    def transfer(
+        self, account: str, asset: AssetId, amount: Decimal, now_ns: int, *, fee: Decimal = ZERO
+    ) -> Transferred:
+        """A deposit, or a withdrawal when negative, its fee included; at most what is free leaves."""
         owner = self.accounts[account]
         moved = max(amount, -owner.free(asset))
-        owner.holding(asset).free += moved
-        owner.deposits[asset] = owner.deposits.get(asset, ZERO) + moved
-        self.desk.report(owner, now_ns, "transfer")
+        transferred = Transferred(
+            id=self.log.fact_id(),
+            at_ns=now_ns,
+            account=account,
+            transfer_id=self.log.trade_id(),
+            asset=asset,
+            amount=moved,
+            fee=fee,
+        )
+        owner.transfers.append(transferred)
+        self.log.add(transferred)
+        self._credit(owner, asset, moved, now_ns)
+        return transferred
+
+    def _credit(self, owner: TradingAccount, asset: AssetId, amount: Decimal, now_ns: int) -> None:
+        owner.holding(asset).free += amount
+        owner.deposits[asset] = owner.deposits.get(asset, ZERO) + amount
+        reason = "transfer" if amount >= 0 else "withdrawal"
+        self.desk.report(owner, now_ns, reason)
 
     def balances(self, account: str) -> tuple[Balance, ...]:
         """All holdings, by asset name."""
@@ -131,6 +150,10 @@ class Exchange:
     def incomes(self, account: str) -> tuple[FundingSettled, ...]:
         """Funding booked, oldest first."""
         return tuple(self.accounts[account].incomes)
+
+    def transfers(self, account: str) -> tuple[Transferred, ...]:
+        """Money that came or left after the opening, oldest first."""
+        return tuple(self.accounts[account].transfers)
 
     def set_leverage(self, account: str, instrument: InstrumentId, leverage: int) -> Refused | None:
         """Leverage of positions opened from now on."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import attrs
 
+from arb.domain.ids import VenueId
 from arb.venues.simulated.dialect import HttpAnswer, Later
 from arb.venues.simulated.models import FaultKind, FaultScript
 from arb.venues.simulated.quota import SECOND_NS
@@ -23,11 +24,16 @@ SILENT = (FaultKind.SILENCE, FaultKind.HALF_OPEN)
 class Weather:
     """The scripts of one venue."""
 
+    venue: VenueId
     scripts: tuple[FaultScript, ...]
     start_ns: int
     breaks_done: set[int] = attrs.field(factory=set)
     gaps_done: set[tuple[int, str]] = attrs.field(factory=set)
     next_garbage_ns: int = 0
+
+    def add(self, script: FaultScript) -> None:
+        """One more of this venue."""
+        self.scripts = (*self.scripts, script)
 
     def is_on(self, kind: FaultKind, now_ns: int, target: str | None = None) -> bool:
         """Whether `kind` is on now, for a symbol or path."""

@@ -76,6 +76,10 @@ class World:
         """KRW per USD as a bank quotes it."""
         return self.plan.bank_usdkrw
 
+    def add_fault(self, script: FaultScript) -> None:
+        """One more script line; it must begin after what has already happened."""
+        self.faults = FaultBoard((*self.faults.scripts, script), self.plan.start_ns)
+
     def next_due_ns(self) -> int:
         """When something happens next by itself; far away when nothing will."""
         return min(self._market_due_ns(), self._fault_due_ns(), self._funding_due_ns())

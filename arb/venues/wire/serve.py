@@ -65,6 +65,8 @@ class VenueFront:
     clock: Clock
     on_activity: Callable[[], None]
     """Brings the world and all sessions up to now; called around everything a client does."""
+    control: Callable[[Ask, int], HttpAnswer | None]
+    """Answers what is asked of the simulator, not of the venue; None: the venue is asked."""
     keep_alive_s: float = KEEP_ALIVE_S
     streams: set[OpenStream] = attrs.field(factory=set)
 
@@ -105,17 +107,19 @@ async def _serve_http(front: VenueFront, stream: trio.abc.Stream) -> None:
             request, body = await _next_request(connection, stream)
         if patience.cancelled_caught or request is None:
             return
-        if await _stay_frozen(front, stream):
-            return
         ask = _as_ask(request, body)
+        controlled = front.control(ask, front.clock.wall_ns())
+        if controlled is None and await _stay_frozen(front, stream):
+            return
         if ask.headers.get("upgrade", "").lower() == "websocket":
             await _upgrade(front, stream, ask, request, connection.trailing_data[0])
             return
-        answer = await _answer_of(front, ask)
+        answer = controlled or await _answer_of(front, ask)
+        front.on_activity()
         if answer is None:  # a venue that never answers: hold the line until the client gives up
             await _drain(stream)
             return
-        if await _stay_frozen(front, stream):
+        if controlled is None and await _stay_frozen(front, stream):
             return
         await stream.send_all(_encode_answer(connection, front.clock, answer))
         if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
@@ -158,9 +162,7 @@ async def _answer_of(front: VenueFront, ask: Ask) -> HttpAnswer | None:
         return found
     await _sleep_until_ns(front.clock, found.ready_ns)
     front.on_activity()
-    answer = found.resolve()
-    front.on_activity()
-    return answer
+    return found.resolve()
 
 
 def _now_s(clock: Clock) -> float:

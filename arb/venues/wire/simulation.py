@@ -15,8 +15,10 @@ from functools import partial
 import attrs
 import trio
 
+from arb.domain.ids import VenueId
 from arb.ports import Clock
 from arb.venues.simulated.chance import Chance, stream
+from arb.venues.simulated.control import SimControl
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Dialect
 from arb.venues.simulated.dialect_binance_spot import BinanceSpotDialect
@@ -162,15 +164,20 @@ def open_simulation(params: SimParams, clock: Clock) -> Simulation:
         desk = Desk(exchange, ACCOUNT, key.key, key.secret, weather.is_on, stream(plan.seed, f"requests {venue}"))
         simulation.lines[venue] = VenueLine(exchange, desk, stream(plan.seed, f"feed {venue}"))
         dialect = _dialect_of(venue, desk, weather, int(params.paced_every_s * 1e9))
-        simulation.fronts[venue] = VenueFront(dialect, clock, simulation.stir, keep_alive_s=params.keep_alive_s)
-    bank = DunamuDialect(simulation.world.bank_rate, _weather_of(plan, "dunamu"))
-    simulation.fronts["dunamu"] = VenueFront(bank, clock, simulation.stir)
+        control = SimControl(simulation.world, weather, venue, desk)
+        simulation.fronts[venue] = VenueFront(
+            dialect, clock, simulation.stir, control.ask, keep_alive_s=params.keep_alive_s
+        )
+    weather = _weather_of(plan, VenueId("dunamu"))
+    bank = DunamuDialect(simulation.world.bank_rate, weather)
+    control = SimControl(simulation.world, weather, "dunamu")
+    simulation.fronts["dunamu"] = VenueFront(bank, clock, simulation.stir, control.ask)
     simulation.advance(clock.wall_ns())
     return simulation
 
 
-def _weather_of(plan: WorldPlan, venue: str) -> Weather:
-    return Weather(tuple(one for one in plan.faults if one.venue == venue), plan.start_ns)
+def _weather_of(plan: WorldPlan, venue: VenueId) -> Weather:
+    return Weather(venue, tuple(one for one in plan.faults if one.venue == venue), plan.start_ns)
 
 
 def _dialect_of(venue: str, desk: Desk, weather: Weather, paced_ns: int) -> Dialect:

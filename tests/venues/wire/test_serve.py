@@ -80,7 +80,7 @@ class EchoDialect:
 
 
 def start(network: MemoryNetwork, dialect: EchoDialect) -> VenueFront:
-    front = VenueFront(dialect, VirtualClock(), lambda: None)
+    front = VenueFront(dialect, VirtualClock(), lambda: None, lambda _ask, _now_ns: None)
 
     async def accept(stream: trio.abc.Stream) -> None:
         await serve_venue(front, stream)
