@@ -62,6 +62,8 @@ class Table(Enum):
     FX_RATES = "fx_rates"
     FUNDING = "funding"
     TRANSFERS = "transfers"
+    BALANCES_DAILY = "balances_daily"
+    ACCOUNT = "account"
     REFUSALS = "refusals"
     INCIDENTS = "incidents"
     ERRORS = "errors"
@@ -83,7 +85,7 @@ class Publish:
     """What observers may know now: counters and gauges by topic, latest wins per topic."""
 
     topic: str
-    """`pair/<id>`, `portfolio`, `state`, `refusal`, `order`, `incident`, `trade`."""
+    """`pair/<id>`, `portfolio`, `account`, `state`, `refusal`, `order`, `incident`, `trade`."""
     values: tuple[tuple[str, Cell], ...]
 
 

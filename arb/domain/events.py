@@ -141,7 +141,14 @@ class TransferSeen:
     venue: VenueId
     transfer_id: str
     amount: Decimal
+    """What the balance moved by, the fee of a withdrawal included."""
     asset: AssetId
+    fee: Decimal | None = None
+    """Of a withdrawal, in its asset; None: not told."""
+    network: str = ""
+    """The chain, as the venue names it; empty: not told."""
+    done_ms: int | None = None
+    """UTC, when the venue booked it; None: not told."""
 
 
 @attrs.frozen(kw_only=True)
@@ -257,8 +264,6 @@ class Reconciled:
     at_ns: int
     venue: VenueId
     open_orders: tuple[OrderUpdate, ...] = ()
-    is_clean: bool = True
-    differences: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -46,7 +46,7 @@ from arb.domain.events import (
     VenueStatus,
 )
 from arb.domain.ids import InstrumentId, PairId
-from arb.engine import folding, guards, reconciling, renewing, repairing, rows, trading, working
+from arb.engine import accounting, charges, folding, guards, reconciling, renewing, repairing, rows, trading, working
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import NO_EFFECTS, Difference, Lane, Memory, Turn
 from arb.engine.renewing import new_memory, told_anew
@@ -195,11 +195,12 @@ class Engine:
                 if not self._memory.is_settling:
                     folding.doubt_positions(turn)
             case FundingPaid():
-                folding.funding_paid(turn, event)
+                charges.funding_paid(turn, event, folding.pair_of(turn, event.instrument))
             case TransferSeen():
-                folding.transfer_seen(turn, event)
+                charges.transfer_seen(turn, event)
             case Command(kind=CommandKind.ADOPT | CommandKind.IGNORE):
                 reconciling.accept(turn, event)
+                accounting.accepted(turn)
             case Command():
                 guards.command(turn, event)
             case _:
@@ -235,6 +236,7 @@ class Engine:
                 if event.level is Level.CRITICAL:
                     repairing.work_unbalanced(turn)
             case Reconciled():
+                accounting.reconciled(turn, event)
                 reconciling.reconciled(turn, event)
             case StorageSeen():
                 guards.storage_seen(turn, event)
@@ -287,6 +289,7 @@ class Engine:
             rows.spread_row(turn, item.pair, memory.lanes[item.pair.id])
         rows.fx_row(turn)
         rows.portfolio(turn)
+        accounting.time_passed(turn)
 
     # --- questions
 

@@ -1,6 +1,6 @@
-"""Account events into memory: executions, balances, positions, funding; and foreign hands.
+"""Account events into memory: executions, balances, positions; and foreign hands.
 
-Owns: which fee a fill carries, what belongs to which pair, and the watch over balanced positions.
+Owns: what belongs to which pair, and the watch over balanced positions.
 Never: sends an order by itself.
 Units: Decimal in the asset named; base units where a pair is meant.
 """
@@ -12,23 +12,24 @@ from typing import Final
 
 import attrs
 
-from arb.domain.effects import Cell, QueryAccount, Severity, Table
-from arb.domain.events import BalanceSeen, FundingPaid, OrderUpdated, PositionSeen, TransferSeen
-from arb.domain.fees import Fee, FeeAsset
+from arb.domain.effects import Cell, QueryAccount, Severity
+from arb.domain.events import BalanceSeen, OrderUpdated, PositionSeen
+from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, InstrumentId, TradeId, venue_of
-from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.instrument import InstrumentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import Fill, OrderUpdate, Purpose, Side
 from arb.domain.pair import Direction, Pair
 from arb.engine import rows
+from arb.engine.charges import fee_of, learn
+from arb.engine.marking import fx_mid_of
 from arb.engine.memory import Turn
 from arb.engine.repairing import leave_if_stuck, repair, repair_if_naked
-from arb.engine.view import fees_of, leg_instrument, mid_of
+from arb.engine.view import leg_instrument, mid_of
 from arb.engine.working import advance, order_updated
 from arb.execution.order_ids import is_ours
 from arb.risk.trading_state import Cause
 from arb.state.flows import FillTag
-from arb.state.ledger import DAY_NS
 from arb.state.market import NEVER_NS
 from arb.state.orders import OrderLine
 from arb.state.positions import PairPosition
@@ -83,7 +84,7 @@ def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
     instrument, request = memory.market.instruments[fill.instrument], line.request
     pair = turn.pair_config(request.pair).pair
     multiplier = Decimal(1) if request.leg == "a" else pair.multiplier
-    fee, usdt_mid = _fee_of(turn, fill, instrument)
+    fee, usdt_mid = fee_of(turn, fill, instrument)
     taken = fee.amount * multiplier if fee.asset == instrument.base else ZERO
     after = memory.orders.fill(fill, taken, memory.now_ns)
     if after is None:
@@ -99,7 +100,8 @@ def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
     memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
     position = legs.position if legs is not None else line.owner
     told = attrs.evolve(fill, client_order_id=request.client_order_id, venue_order_id=after.venue_order_id)
-    rows.fill_row(turn, told, request.pair, request.leg, fee, position)
+    learn(turn, fill, instrument)
+    rows.fill_row(turn, told, request.pair, request.leg, fee, position, usdt_mid)
     rows.order_row(turn, after, position)
     if legs is not None and legs.is_open:
         advance(turn, legs)
@@ -121,23 +123,7 @@ def _late_position(turn: Turn, pair: Pair, fill: Fill, line: OrderLine) -> PairP
 
 
 def _fx_mid(turn: Turn) -> Decimal:
-    mark = turn.memory.fx.mark()
-    return mark.mid if mark is not None else Decimal(1)
-
-
-def _fee_of(turn: Turn, fill: Fill, instrument: Instrument) -> tuple[Fee, Decimal | None]:
-    """The venue's own fee; the schedule's where it told none or one that cannot be valued."""
-    known = fill.fee
-    if known is not None and known.asset in (instrument.quote, instrument.base, "KRW", "USDT"):
-        return known, None
-    if known is not None:
-        mid = mid_of(turn.memory, InstrumentId(f"{instrument.venue}:{known.asset}USDT"))
-        if mid > 0:
-            return known, decimal_of(mid)
-    fees = fees_of(turn.memory, turn.config, instrument.id)
-    if fees.fee_asset is FeeAsset.RECEIVED and fill.side is Side.BUY and instrument.kind is InstrumentKind.SPOT:
-        return Fee(fill.qty * fees.taker_rate, instrument.base), None
-    return Fee(fill.qty * fill.price * fees.taker_rate, instrument.quote), None
+    return fx_mid_of(turn.memory) or Decimal(1)
 
 
 def update_seen(turn: Turn, event: OrderUpdated) -> None:
@@ -182,36 +168,6 @@ def contract_seen(turn: Turn, event: PositionSeen) -> None:
     turn.memory.ledger.see_contract(event)
     turn.memory.contracts_ns[event.position.instrument] = event.at_ns
     turn.memory.told_seq[event.position.instrument] = turn.memory.seq
-
-
-def funding_paid(turn: Turn, event: FundingPaid) -> None:
-    """Book a settlement once and write its row."""
-    memory, pair = turn.memory, pair_of(turn, event.instrument)
-    flows = memory.ledger.book_funding(event, pair.id if pair is not None else None, _fx_mid(turn))
-    if flows is None:
-        return
-    if pair is not None:
-        day = turn.wall_ns() // DAY_NS
-        if day != memory.funding_day:
-            memory.funding_day, memory.funding_day_krw = day, {}
-        memory.funding_day_krw[pair.id] = memory.funding_day_krw.get(pair.id, 0.0) + float(flows[0].krw)
-    position = memory.ledger.position(pair.id) if pair is not None else None
-    row: dict[str, Cell] = {
-        "position": position.id if position is not None else None, "venue": venue_of(event.instrument),
-        "instrument": event.instrument, "amount": event.amount, "currency": event.asset, "rate": event.rate,
-        "time_ns": event.settled_ms * 1_000_000,
-    }  # fmt: skip
-    turn.record(Table.FUNDING, f"{event.instrument}|{event.income_id}", 0, pair.id if pair is not None else None, row)
-
-
-def transfer_seen(turn: Turn, event: TransferSeen) -> None:
-    """Book a transfer once and write its row."""
-    if turn.memory.ledger.see_transfer(event):
-        row: dict[str, Cell] = {
-            "venue": event.venue, "asset": event.asset, "amount": abs(event.amount), "fee": None,
-            "direction": "in" if event.amount > 0 else "out", "network": None, "time_ns": turn.wall_ns(),
-        }  # fmt: skip
-        turn.record(Table.TRANSFERS, f"{event.venue}|{event.transfer_id}", 0, None, row)
 
 
 def watch_positions(turn: Turn) -> None:
@@ -335,7 +291,7 @@ def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> No
             pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=fill.price,
             multiplier=Decimal(1) if leg == "a" else pair.multiplier,
         )  # fmt: skip
-        fee, usdt_mid = _fee_of(turn, fill, instrument)
+        fee, usdt_mid = fee_of(turn, fill, instrument)
         memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
         if is_told:
-            rows.fill_row(turn, fill, pair.id, leg, fee, position.id)
+            rows.fill_row(turn, fill, pair.id, leg, fee, position.id, usdt_mid)

@@ -22,7 +22,7 @@ from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import OrderState, OrderUpdate
 from arb.domain.pair import Pair
-from arb.engine import folding
+from arb.engine import charges, folding
 from arb.engine.config import EngineConfig
 from arb.engine.memory import Difference, Memory, Turn, VenueReading
 from arb.engine.view import leg_instrument, mid_of
@@ -207,7 +207,7 @@ def _take_cash_over(turn: Turn, venue: VenueId) -> None:
 def _book_transfer(turn: Turn, venue: VenueId, asset: AssetId, amount: Decimal) -> None:
     name = f"unknown-{turn.memory.run_digest}-{turn.memory.seq}-{asset}"
     now_ns = turn.memory.now_ns
-    folding.transfer_seen(
+    charges.transfer_seen(
         turn, TransferSeen(at_ns=now_ns, venue=venue, transfer_id=name, amount=amount, asset=asset)
     )  # fmt: skip
 

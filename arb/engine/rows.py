@@ -13,8 +13,11 @@ from arb.domain.effects import Cell, Table
 from arb.domain.fees import Fee
 from arb.domain.ids import PairId, symbol_of
 from arb.domain.intent import IntentKind
+from arb.domain.money import EXACT, booked
 from arb.domain.order import Fill
 from arb.domain.pair import Direction, Pair
+from arb.domain.tables import PARTS_KRW, PARTS_USDT
+from arb.engine.marking import Marked, marked, premium_cells
 from arb.engine.memory import Lane, Turn
 from arb.engine.view import rates_of
 from arb.execution.legs import LegPair
@@ -23,7 +26,7 @@ from arb.state.ledger import ClosedPosition
 from arb.state.orders import OrderLine
 from arb.state.positions import PairPosition
 
-NONE_OF_RESULT = ("spread_krw", "slippage_krw", "fees_krw", "funding_krw", "fx_krw", "rounding_krw")
+KST_NS = 9 * 3_600_000_000_000
 
 
 def order_row(turn: Turn, line: OrderLine, position: str) -> None:
@@ -42,8 +45,10 @@ def order_row(turn: Turn, line: OrderLine, position: str) -> None:
     turn.record(Table.ORDERS, request.client_order_id, line.revision, request.pair, row)
 
 
-def fill_row(turn: Turn, fill: Fill, pair: PairId, leg: str, fee: Fee, position: str) -> None:
-    """One execution, written once."""
+def fill_row(
+    turn: Turn, fill: Fill, pair: PairId, leg: str, fee: Fee, position: str, fee_usdt_mid: Decimal | None = None
+) -> None:
+    """One execution, written once; `fee_usdt_mid` prices a fee that is neither currency nor the base."""
     memory, fx = turn.memory, turn.memory.fx
     mark = fx.mark()
     instrument = memory.market.instruments[fill.instrument]
@@ -51,6 +56,8 @@ def fill_row(turn: Turn, fill: Fill, pair: PairId, leg: str, fee: Fee, position:
     rate = Decimal(1) if fee.asset == "KRW" else mid if fee.asset == "USDT" else None
     if fee.asset == instrument.base:
         rate = fill.price * (mid or Decimal(0)) if instrument.quote == "USDT" else fill.price
+    elif rate is None and fee_usdt_mid is not None and mid is not None:
+        rate = EXACT.multiply(fee_usdt_mid, mid)
     received_ns = memory.market.wall_ns(fill.received_ns)
     row: dict[str, Cell] = {
         "position": position, "leg": leg, "order_id": fill.venue_order_id, "venue": fill.venue,
@@ -63,18 +70,21 @@ def fill_row(turn: Turn, fill: Fill, pair: PairId, leg: str, fee: Fee, position:
         "bank_rate": fx.bank_rate, "liquidity": fill.liquidity.value if fill.liquidity is not None else None,
         "client_order_id": fill.client_order_id, "venue_time_ns": fill.venue_ns,
         "received_time_ns": received_ns,
-        "time_kst": received_ns + 9 * 3_600_000_000_000,
+        "time_kst": (fill.venue_ns if fill.venue_ns is not None else received_ns) + KST_NS,
     }  # fmt: skip
     turn.record(Table.FILLS, f"{fill.instrument}|{fill.trade_id}", 0, pair, row)
 
 
-def _result(parts: Attribution | None) -> dict[str, Cell]:
-    if parts is None:
-        return dict.fromkeys(NONE_OF_RESULT)
-    return {
-        "spread_krw": parts.spread_at_decision, "slippage_krw": parts.slippage, "fees_krw": parts.fees,
-        "funding_krw": parts.funding, "fx_krw": parts.fx, "rounding_krw": parts.rounding,
-    }  # fmt: skip
+def _result(krw: Attribution | None, usdt: Attribution | None) -> dict[str, Cell]:
+    """The parts of a result in both numeraires, and its total in each."""
+    found: dict[str, Cell] = {}
+    for names, parts, total in ((PARTS_KRW, krw, "pnl_krw"), (PARTS_USDT, usdt, "pnl_usdt")):
+        if parts is None:
+            found |= dict.fromkeys((*names, total))
+            continue
+        values = (parts.spread_at_decision, parts.slippage, parts.fees, parts.funding, parts.fx, parts.rounding)
+        found |= dict(zip(names, values, strict=True)) | {total: parts.total}
+    return found
 
 
 def _prices(position: PairPosition) -> tuple[Decimal, Decimal, Decimal, Decimal]:
@@ -92,9 +102,22 @@ def _edge(buy: Decimal, sell: Decimal, fx: Decimal | None, *, is_buy_a: bool) ->
 
 
 def position_row(turn: Turn, pair: Pair, position: PairPosition, closed: ClosedPosition | None) -> None:
-    """One revision of a position."""
+    """One revision of a position; an open one carries what it would be at mid and mark, free of exit fees."""
     lane = turn.memory.lanes[pair.id]
     lane.position_revision += 1
+    shown = marked(turn.memory, pair) if closed is None else None
+    turn.record(
+        Table.POSITIONS,
+        position.id,
+        lane.position_revision,
+        pair.id,
+        _position_cells(turn, pair, position, closed, shown),
+    )
+
+
+def _position_cells(
+    turn: Turn, pair: Pair, position: PairPosition, closed: ClosedPosition | None, shown: Marked | None
+) -> dict[str, Cell]:
     entry_a, exit_a, entry_b, exit_b = _prices(position)
     is_long = position.direction is Direction.LONG_A
     fx_open = next((flow.fx_mid for flow in position.flows), None)
@@ -105,9 +128,9 @@ def position_row(turn: Turn, pair: Pair, position: PairPosition, closed: ClosedP
     exit_edge = (
         _edge(exit_b, exit_a, fx_close, is_buy_a=False) if is_long else _edge(exit_a, exit_b, fx_close, is_buy_a=True)
     )
-    total = closed.krw.total if closed is not None else None
-    left_krw = sum((r.cost for r in closed.residuals if r.leg == "a"), Decimal(0)) if closed is not None else None
-    row: dict[str, Cell] = {
+    ended = closed if closed is not None else shown
+    total = ended.krw.total if ended is not None else None
+    return {
         "symbol": symbol_of(pair.a), "direction": position.direction.value,
         "qty_a": position.a.bought_qty if is_long else position.a.sold_qty,
         "qty_b": position.b.sold_qty if is_long else position.b.bought_qty,
@@ -116,33 +139,66 @@ def position_row(turn: Turn, pair: Pair, position: PairPosition, closed: ClosedP
         "exit_currency_b": "USDT",
         "entry_spread_bps": entry_edge, "exit_spread_bps": exit_edge, "fx_open": fx_open, "fx_close": fx_close,
         "d_bps": position.d_bps, "fair_bps": position.fair_bps, "expected_bps": position.expected_bps,
-        **_result(closed.krw if closed is not None else None),
-        "residual_krw": left_krw,
-        "pnl_krw": total, "pnl_usdt": closed.usdt.total if closed is not None else None,
+        "entry_krw": position.entry_a_krw,
+        **_result(ended.krw if ended is not None else None, ended.usdt if ended is not None else None),
+        **_residual_cells(closed),
         "pnl_pct": float(total / position.entry_a_krw) * 100 if total is not None and position.entry_a_krw else None,
+        "mark_price_a": shown.price_a if shown is not None else None,
+        "mark_price_b": shown.price_b if shown is not None else None,
+        "fx_mark": shown.fx_mid if shown is not None else None,
         "exit_reason": closed.reason if closed is not None else None,
         "status": "closed" if closed is not None else "open",
         "opened_ns": position.opened_wall_ns, "closed_ns": closed.closed_wall_ns if closed is not None else None,
+        "time_ns": turn.wall_ns(),
     }  # fmt: skip
-    turn.record(Table.POSITIONS, position.id, lane.position_revision, pair.id, row)
+
+
+def _residual_cells(closed: ClosedPosition | None) -> dict[str, Cell]:
+    """What left the position at fill price into the residual ledger, in both numeraires."""
+    if closed is None:
+        return {"residual_krw": None, "residual_usdt": None}
+    krw = sum((item.cost for item in closed.residuals if item.leg == "a"), Decimal(0))
+    usdt = sum((item.cost for item in closed.residuals if item.leg == "b"), Decimal(0))
+    return {
+        "residual_krw": booked(krw + EXACT.multiply(usdt, closed.fx_mid)),
+        "residual_usdt": booked(EXACT.divide(krw, closed.fx_mid) + usdt),
+    }
 
 
 def trade_row(turn: Turn, pair: Pair, legs: LegPair, position: PairPosition, closed: ClosedPosition | None) -> None:
     """What one finished entry or exit did."""
     kind = "OPEN" if legs.kind is IntentKind.ENTER and closed is None else "CLOSE"
-    entry_a, exit_a, entry_b, exit_b = _prices(position)
-    row: dict[str, Cell] = {
-        "position": position.id, "symbol": symbol_of(pair.a), "direction": position.direction.value, "qty": legs.qty,
-        "kind": kind, "price_a": entry_a if kind == "OPEN" else exit_a,
-        "price_b": entry_b if kind == "OPEN" else exit_b,
-        "pnl_krw": closed.krw.total if closed is not None else None,
-        "pnl_usdt": closed.usdt.total if closed is not None else None,
-        **_result(closed.krw if closed is not None else None),
-        "reason": legs.reason, "time_ns": turn.wall_ns(),
-    }  # fmt: skip
+    row = _trade_cells(pair, position, closed, kind, legs.qty, legs.reason, turn.wall_ns())
     turn.record(Table.TRADES, legs.id, 0, pair.id, row)
     seen = ("position", "kind", "direction", "qty", "price_a", "price_b", "pnl_krw", "pnl_usdt", "reason")
     turn.publish("trade", {"pair": pair.id} | {name: row[name] for name in seen})
+    if closed is not None:
+        revision = turn.memory.lanes[pair.id].position_revision
+        turn.memory.ledger.name_trade(position.id, trade_id=legs.id, qty=legs.qty, revision=revision)
+
+
+def _trade_cells(
+    pair: Pair, position: PairPosition, closed: ClosedPosition | None, kind: str, qty: Decimal, reason: str, at_ns: int
+) -> dict[str, Cell]:
+    entry_a, exit_a, entry_b, exit_b = _prices(position)
+    return {
+        "position": position.id, "symbol": symbol_of(pair.a), "direction": position.direction.value, "qty": qty,
+        "kind": kind, "price_a": entry_a if kind == "OPEN" else exit_a,
+        "price_b": entry_b if kind == "OPEN" else exit_b,
+        **_result(closed.krw if closed is not None else None, closed.usdt if closed is not None else None),
+        "reason": reason, "time_ns": at_ns,
+    }  # fmt: skip
+
+
+def revised_rows(turn: Turn, pair: Pair, closed: ClosedPosition) -> None:
+    """A position that had ended has got what came late: its row and that of its last trade, anew."""
+    row = _position_cells(turn, pair, closed.position, closed, None)
+    turn.record(Table.POSITIONS, closed.position.id, closed.revision, pair.id, row)
+    if closed.trade_id:
+        trade = _trade_cells(
+            pair, closed.position, closed, "CLOSE", closed.trade_qty, closed.reason, closed.closed_wall_ns
+        )
+        turn.record(Table.TRADES, closed.trade_id, closed.trade_revision, pair.id, trade)
 
 
 def incident_row(turn: Turn, legs: LegPair, revision: int, resolution: str, cost_krw: Decimal | None = None) -> None:
@@ -171,7 +227,8 @@ def spread_row(turn: Turn, pair: Pair, lane: Lane) -> None:
         "fx_mid": rates.mid, "gross_bps": open_bps(b.best_bid / scale, a.best_ask, rates.sell_b),
         "net_bps": look.best_bps if look is not None else None,
         "unwind_bps": close_bps(a.best_bid, b.best_ask / scale, rates.buy_b),
-        "is_opportunity": look is not None and not look.refusal, "time_ns": turn.wall_ns(),
+        "is_opportunity": look is not None and not look.refusal, **premium_cells(memory, pair),
+        "bank_rate": memory.fx.bank_rate, "time_ns": turn.wall_ns(),
     }  # fmt: skip
     turn.record(Table.SPREADS, f"{pair.id}-{row['time_ns']}", 0, pair.id, row)
 

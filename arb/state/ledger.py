@@ -1,6 +1,7 @@
 """The books: pair positions, what they earned, what is left over.
 
 Owns: open positions, realised totals, the residual ledger, and which executions were already booked.
+A position that ends is checked: its parts must explain its total but for rounding, or we are wrong about the world.
 Never: judges or marks by itself; prices, FX and time come with the call.
 Units: amounts Decimal in the asset named; times monotonic `_ns`, `wall_ns` UTC; days count in UTC + `day_offset_ns`.
 """
@@ -12,13 +13,15 @@ from typing import Final
 
 import attrs
 
+from arb.domain.errors import InvariantBroken
 from arb.domain.events import BalanceSeen, FundingPaid, PositionSeen, TransferSeen
 from arb.domain.fees import Fee
 from arb.domain.ids import InstrumentId, PairId, venue_of
-from arb.domain.instrument import Instrument
-from arb.domain.money import EXACT, exact_sum
+from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.money import BOOK_STEP, EXACT, booked, exact_sum
 from arb.domain.order import Fill
 from arb.domain.pair import Direction
+from arb.state.account import AccountBook, KeyMark, key_of
 from arb.state.attribution import Attribution, attribute
 from arb.state.flows import KRW, USDT, ZERO, FillTag, Flow, FlowKind, fill_flows, funding_flow
 from arb.state.holdings import Holdings
@@ -28,6 +31,10 @@ from arb.state.totals import PnlTotals
 DAY_NS: Final = 86_400_000_000_000
 BOOKED_KEPT: Final = 100_000
 """Executions and incomes remembered for de-duplication; the oldest go first."""
+ENDED_KEPT: Final = 200
+"""Ended positions remembered, so that funding that comes late finds its own."""
+SETTLING_NS: Final = 60_000_000_000
+"""A venue may take so long over a settlement: a position opened within it has still paid."""
 
 
 @attrs.frozen(kw_only=True)
@@ -55,11 +62,26 @@ class ClosedPosition:
     krw: Attribution
     usdt: Attribution
     residuals: tuple[Residual, ...]
+    revision: int = 0
+    """Of its row, as is the next of the row of its last trade."""
+    trade_revision: int = 0
+    trade_id: str = ""
+    """The two-leg order that ended it."""
+    trade_qty: Decimal = ZERO
 
     @property
     def duration_ns(self) -> int:
         """From opening to close."""
         return self.closed_ns - self.position.opened_ns
+
+
+@attrs.frozen(kw_only=True)
+class FundingBooked:
+    """Where a funding payment went: an open position, an ended one (then with its new result), or the account."""
+
+    flow: Flow
+    position: PairPosition | None = None
+    ended: ClosedPosition | None = None
 
 
 @attrs.define
@@ -75,6 +97,9 @@ class Ledger:
     totals: PnlTotals = attrs.field(factory=PnlTotals)
     booked: dict[str, None] = attrs.field(factory=dict)
     """Executions, incomes and transfers already in the books, oldest first."""
+    account: AccountBook = attrs.field(factory=AccountBook)
+    ended: dict[str, ClosedPosition] = attrs.field(factory=dict)
+    """The last positions that ended, by their ids, oldest first."""
 
     def see_balances(self, event: BalanceSeen) -> None:
         """Take a venue's balances."""
@@ -84,10 +109,11 @@ class Ledger:
         """Take a venue's contract position."""
         self.holdings.see_contract(event)
 
-    def see_transfer(self, event: TransferSeen) -> bool:
+    def see_transfer(self, event: TransferSeen, fx_mid: Decimal | None = None) -> bool:
         """Book a deposit or withdrawal once; False: known already."""
         if not self._is_first(f"transfer/{event.venue}/{event.transfer_id}"):
             return False
+        self.account.transfer(key_of(event.venue, event.asset), event.amount, fx_mid)
         self.holdings.add_transfer(event.venue, event.asset, event.amount)
         return True
 
@@ -111,7 +137,8 @@ class Ledger:
     ) -> tuple[Flow, ...] | None:
         """Book an execution once; None: known already, empty: it belongs to no open position.
 
-        `fee_usdt_mid` prices a fee asset that is neither currency nor the base (BNB).
+        `fee_usdt_mid` prices a fee asset that is neither currency nor the base (BNB): the pair pays its value in USDT,
+        the treasury the asset itself.
 
         Raises:
             InvariantBroken: such a fee without its price.
@@ -121,37 +148,85 @@ class Ledger:
         self.holdings.add_fill(fill, instrument, fee)
         position = self.positions.get(tag.pair) if tag is not None else None
         if tag is None or position is None:
+            self._trade_treasury(fill, instrument, fee)
             return ()
+        if fee.asset not in (KRW, USDT, instrument.base) and fee_usdt_mid is not None:
+            key = key_of(instrument.venue, fee.asset)
+            self.account.price_first(key, KeyMark(fee_usdt_mid, USDT), fx_mid)
+            self.account.move(key, -fee.amount)
+            self.account.move(USDT, EXACT.multiply(fee.amount, fee_usdt_mid))
         flows = fill_flows(fill, instrument, tag, fx_mid=fx_mid, fee=fee, fee_usdt_mid=fee_usdt_mid)
         taken = fee.amount if fee.asset == instrument.base else ZERO
         self.positions[tag.pair] = with_fill(position, fill, tag, taken, flows)
         return flows
 
-    def book_funding(self, event: FundingPaid, pair: PairId | None, fx_mid: Decimal) -> tuple[Flow, ...] | None:
-        """Book a funding payment once; None: known already. Without an open position it counts as retained income."""
+    def book_funding(self, event: FundingPaid, pair: PairId | None, fx_mid: Decimal) -> FundingBooked | None:
+        """Book a funding payment once, to the position that was open at its settlement; None: known already.
+
+        One that has ended gets it at its own closing FX and a new result. Without such a position it is retained.
+        """
         if not self._is_first(f"funding/{venue_of(event.instrument)}/{event.income_id}"):
             return None
         self.holdings.add_funding(venue_of(event.instrument), event.asset, event.amount)
-        flows = (funding_flow(event.amount, fx_mid, event.at_ns),)
+        flow = funding_flow(event.amount, fx_mid, event.at_ns)
         position = self.positions.get(pair) if pair is not None else None
-        if position is None:
-            self.totals = self.totals.with_late_funding(flows[0].krw, flows[0].usdt)
-        else:
-            self.positions[position.pair] = with_flows(position, flows)
-        return flows
+        settled_ns = event.settled_ms * 1_000_000
+        if position is not None and position.opened_wall_ns <= settled_ns:
+            return self._fund(position, flow)
+        if (ended := self._ended_at(pair, settled_ns)) is not None:
+            return self._fund_late(ended, event)
+        if position is not None and position.opened_wall_ns <= settled_ns + SETTLING_NS:
+            return self._fund(position, flow)
+        self._retain_late(flow, fx_mid)
+        return FundingBooked(flow=flow)
+
+    def _fund(self, position: PairPosition, flow: Flow) -> FundingBooked:
+        grown = self.positions[position.pair] = with_flows(position, (flow,))
+        return FundingBooked(flow=flow, position=grown)
+
+    def _fund_late(self, ended: ClosedPosition, event: FundingPaid) -> FundingBooked:
+        flow = funding_flow(event.amount, ended.fx_mid, event.at_ns)
+        position = with_flows(ended.position, (flow,))
+        krw, usdt = checked_result(position, ended.fx_mid)
+        found = self.ended[position.id] = attrs.evolve(
+            ended, position=position, krw=krw, usdt=usdt, revision=ended.revision + 1,
+            trade_revision=ended.trade_revision + 1,
+        )  # fmt: skip
+        self._retain_late(flow, ended.fx_mid, EXACT.subtract(krw.total, ended.krw.total), usdt.total - ended.usdt.total)
+        return FundingBooked(flow=flow, ended=found)
+
+    def _retain_late(
+        self, flow: Flow, fx_mid: Decimal, krw: Decimal | None = None, usdt: Decimal | None = None
+    ) -> None:
+        self.account.retain(ZERO, flow.amount, fx_mid)
+        self.totals = self.totals.with_late_funding(
+            flow.krw if krw is None else krw, flow.usdt if usdt is None else usdt
+        )
+
+    def _ended_at(self, pair: PairId | None, settled_ns: int) -> ClosedPosition | None:
+        """The pair's ended position that was open at that moment, the newest if several."""
+        for item in reversed(self.ended.values()):
+            if item.position.pair == pair and item.position.opened_wall_ns <= settled_ns <= item.closed_wall_ns:
+                return item
+        return None
 
     def close_position(self, pair: PairId, *, fx_mid: Decimal, at_ns: int, wall_ns: int, reason: str) -> ClosedPosition:
-        """End a position: what is left of a leg goes to the residual ledger at its last fill price."""
+        """End a position: what is left of a leg goes to the residual ledger at its last fill price.
+
+        Raises:
+            InvariantBroken: its parts do not explain its total.
+        """
         position = self.positions.pop(pair)
         residuals = self._residuals_of(position, at_ns)
         flows = tuple(_left_over(residual, fx_mid, at_ns) for residual in residuals)
         ended = with_flows(position, flows)
-        krw, usdt = attribute(ended.flows, fx_mid)
+        krw, usdt = checked_result(ended, fx_mid)
         for residual in residuals:
             self._keep(residual)
         self.roll_day(wall_ns)
         self.totals = self.totals.with_closed(krw.total, usdt.total, at_ns - position.opened_ns)
-        return ClosedPosition(
+        self.account.retain(ended.krw, ended.usdt, fx_mid)
+        closed = ClosedPosition(
             position=ended,
             reason=reason,
             closed_ns=at_ns,
@@ -161,6 +236,13 @@ class Ledger:
             usdt=usdt,
             residuals=residuals,
         )
+        self._remember_ended(closed)
+        return closed
+
+    def name_trade(self, position: str, *, trade_id: str, qty: Decimal, revision: int) -> None:
+        """Remember which rows told of an ended position, so that they can be told anew."""
+        if (known := self.ended.get(position)) is not None:
+            self.ended[position] = attrs.evolve(known, trade_id=trade_id, trade_qty=qty, revision=revision)
 
     def absorb_residual(self, pair: PairId, fx_mid: Decimal, at_ns: int) -> Decimal:
         """Let what is left over on A ride on the open position of the same sign, which pays its cost; base units."""
@@ -248,7 +330,21 @@ class Ledger:
             residual = attrs.evolve(old, qty=EXACT.add(old.qty, residual.qty), cost=EXACT.add(old.cost, residual.cost))
         self.residuals[key] = residual
         if not residual.qty:
+            self.account.gained(residual.leg, -residual.cost)
             del self.residuals[key]
+
+    def _remember_ended(self, closed: ClosedPosition) -> None:
+        if len(self.ended) >= ENDED_KEPT:
+            del self.ended[next(iter(self.ended))]
+        self.ended[closed.position.id] = closed
+
+    def _trade_treasury(self, fill: Fill, instrument: Instrument, fee: Fee) -> None:
+        """An execution of no pair of ours: what it moved is the treasury's."""
+        signed = fill.side.sign * fill.qty
+        is_contract = instrument.kind is InstrumentKind.PERPETUAL
+        self.account.move(instrument.id if is_contract else key_of(instrument.venue, instrument.base), signed)
+        self.account.move(key_of(instrument.venue, instrument.quote), -EXACT.multiply(signed, fill.price))
+        self.account.move(key_of(instrument.venue, fee.asset), -fee.amount)
 
 
 def _left_over(residual: Residual, fx_mid: Decimal, at_ns: int) -> Flow:
@@ -262,3 +358,24 @@ def _left_over(residual: Residual, fx_mid: Decimal, at_ns: int) -> Flow:
         fx_mid=fx_mid,
         at_ns=at_ns,
     )
+
+
+def checked_result(position: PairPosition, fx_mid: Decimal) -> tuple[Attribution, Attribution]:
+    """The result of a position without open legs, in KRW and in USDT, believed only when it is consistent.
+
+    What is called rounding may be no more than the half steps of the amounts that were booked, and the sums kept while
+    the position was open must come to the same total.
+
+    Raises:
+        InvariantBroken: they do not.
+    """
+    krw, usdt = attribute(position.flows, fx_mid)
+    limit = EXACT.multiply(BOOK_STEP, Decimal(len(position.flows) + 2))
+    kept = EXACT.add(position.krw, EXACT.multiply(position.usdt, fx_mid))
+    for name, parts, total in (("KRW", krw, kept), ("USDT", usdt, EXACT.divide(kept, fx_mid))):
+        if parts.unexplained or abs(parts.rounding) > limit or parts.total != booked(total):
+            raise InvariantBroken(
+                f"position {position.id}: {parts.total} {name} of result, {booked(total)} kept while it was open, "
+                f"{parts.rounding} of it without an origin"
+            )
+    return krw, usdt

@@ -144,6 +144,8 @@ class Metrics:
         self.num_trades = self._gauge("arbitrage_num_trades", "Closed pair positions.")
         self.num_open = self._gauge("arbitrage_num_open_positions", "Open pair positions.")
         self.duration = self._gauge("arbitrage_avg_trade_duration_seconds", "Mean time between opening and closing.")
+        self.equity = self._gauge("arbitrage_equity_krw", "What all wallets and contracts are worth, in KRW.")
+        self.unexplained = self._gauge("arbitrage_unexplained_krw", "Of it, what the books do not explain.")
         self.fx_exposure = self._gauge("arbitrage_fx_exposure_usdt", "Exposure to USDT/KRW.")
 
     def _build_events(self) -> None:
@@ -179,6 +181,7 @@ class Metrics:
         return {
             "pair": self._on_pair,
             "portfolio": self._on_portfolio,
+            "account": self._on_account,
             "refusal": self._on_refusal,
             "order": self._on_order,
             "incident": self._on_incident,
@@ -204,6 +207,11 @@ class Metrics:
             ("avg_trade_duration_s", self.duration),
             ("fx_exposure_usdt", self.fx_exposure),
         ):
+            if (value := values.get(key)) is not None:
+                gauge.set(float(value))
+
+    def _on_account(self, _name: str, values: Mapping[str, Cell]) -> None:
+        for key, gauge in (("equity_krw", self.equity), ("unexplained_krw", self.unexplained)):
             if (value := values.get(key)) is not None:
                 gauge.set(float(value))
 

@@ -1,0 +1,323 @@
+"""The account against the books, as a check that runs: after every reading, at the turn of the day, and in between.
+
+Owns: what is gathered for the identity, when its answer may be believed, its rows and topic, and who is told.
+Never: changes what is traded: a difference of quantities blocks by reconciling, one of value alone calls a person.
+Units: KRW and USDT as named; keys as in `state/account.py`; times monotonic _ns, days by UTC + offset.
+
+What nothing explains is told once it has lasted `GRACE_NS` with nothing in flight: incomes, transfers and balances come
+by different messages, and the slowest of them is polled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from arb.domain.effects import Cell, Severity, Table
+from arb.domain.events import Reconciled
+from arb.domain.ids import AssetId, InstrumentId, VenueId
+from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.money import EXACT, booked, decimal_of, exact_sum
+from arb.domain.pair import Pair
+from arb.domain.tables import ACCOUNT_PARTS
+from arb.engine import rows
+from arb.engine.marking import fx_mid_of, mark_price
+from arb.engine.memory import Turn
+from arb.engine.rows import KST_NS
+from arb.engine.view import HOUR_NS, leg_instrument, mid_of
+from arb.state.account import CASH, AccountState, KeyMark, Sighting, Valued, key_of, total_of, valued_at
+from arb.state.flows import KRW, USDT, ZERO
+from arb.state.ledger import DAY_NS
+from arb.state.market import NEVER_NS
+
+TOLERANCE_KRW: Final = Decimal(10)
+"""Venues round entry prices and fees; more than this is not rounding."""
+GRACE_NS: Final = 600_000_000_000
+BNB: Final = AssetId("BNB")
+
+
+# --- gathering
+
+
+def sighting(turn: Turn) -> Sighting | None:
+    """What venues, books and markets say now; None while a venue, a mark or FX has never been told."""
+    memory, fx_mid = turn.memory, fx_mid_of(turn.memory)
+    legs = tuple(_legs(turn))
+    if fx_mid is None or len(legs) < 2 * len(turn.config.pairs):
+        return None
+    if any(instrument.venue not in memory.ledger.holdings.balances for _, _, instrument in legs):
+        return None
+    marks = _marks(turn, legs)
+    if any(_key(instrument) not in marks for _, _, instrument in legs):
+        return None
+    own, residual_own = _own(turn, legs)
+    pairs = valued_at(memory.ledger.totals.realised_krw, KRW, fx_mid).krw, memory.ledger.totals.realised_usdt
+    open_worth = total_of(_open(turn, legs), marks, fx_mid)
+    return Sighting(
+        told=_told(turn, legs), own=own, marks=marks, fx_mid=fx_mid, pairs=Valued(*pairs).plus(open_worth),
+        residual=total_of(residual_own, marks, fx_mid),
+    )  # fmt: skip
+
+
+def _legs(turn: Turn) -> Iterator[tuple[Pair, str, Instrument]]:
+    """Every leg of every pair whose instrument is known."""
+    for item in turn.config.pairs:
+        for leg in ("a", "b"):
+            instrument = turn.memory.market.instruments.get(leg_instrument(item.pair, leg))
+            if instrument is not None:
+                yield item.pair, leg, instrument
+
+
+def _key(instrument: Instrument) -> str:
+    is_contract = instrument.kind is InstrumentKind.PERPETUAL
+    return instrument.id if is_contract else key_of(instrument.venue, instrument.base)
+
+
+def _marks(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[str, KeyMark]:
+    """The newest mark of each key, remembered while a book is away."""
+    memory, kept = turn.memory, turn.memory.ledger.account.marks
+    found: dict[str, KeyMark] = {KRW: KeyMark(Decimal(1), KRW), USDT: KeyMark(Decimal(1), USDT)}
+    for _, _, instrument in legs:
+        price = mark_price(memory, instrument.id)
+        if price:
+            found[_key(instrument)] = KeyMark(price, instrument.quote)
+    for venue in memory.ledger.holdings.balances:
+        mid = mid_of(memory, InstrumentId(f"{venue}:{BNB}USDT"))
+        if mid > 0:
+            found.setdefault(key_of(venue, BNB), KeyMark(decimal_of(mid), USDT))
+    kept.update(found)
+    return dict(kept)
+
+
+def _told(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[str, Decimal]:
+    holdings = turn.memory.ledger.holdings
+    found: dict[str, Decimal] = {asset: holdings.total_of(asset) for asset in CASH}
+    for venue, balances in holdings.balances.items():
+        if BNB in balances:
+            found[key_of(venue, BNB)] = balances[BNB].total
+    for _, _, instrument in legs:
+        key = _key(instrument)
+        if key in found:
+            continue
+        if instrument.kind is InstrumentKind.PERPETUAL:
+            held = holdings.contracts.get(instrument.id)
+            found[key] = held.qty if held is not None else ZERO
+            if held is not None:
+                found[instrument.quote] = EXACT.subtract(
+                    found[instrument.quote], EXACT.multiply(held.qty, held.entry_price)
+                )
+        else:
+            found[key] = holdings.total(instrument.venue, instrument.base)
+    return found
+
+
+def _open(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[str, Decimal]:
+    """What open positions have done to each key."""
+    positions = turn.memory.ledger.positions
+    found: dict[str, Decimal] = {
+        KRW: exact_sum(position.krw for position in positions.values()),
+        USDT: exact_sum(position.usdt for position in positions.values()),
+    }
+    for pair, leg, instrument in legs:
+        position = positions.get(pair.id)
+        if position is not None:
+            qty = position.a.net_qty if leg == "a" else EXACT.divide(position.b.net_qty, pair.multiplier)
+            _add(found, _key(instrument), qty)
+    return found
+
+
+def _own(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+    """What pairs and residuals together have done to each key, and residuals alone."""
+    ledger = turn.memory.ledger
+    account, left = ledger.account, ledger.residuals.values()
+    residual: dict[str, Decimal] = {
+        KRW: EXACT.subtract(account.residual_krw, exact_sum(item.cost for item in left if item.leg == "a")),
+        USDT: EXACT.subtract(account.residual_usdt, exact_sum(item.cost for item in left if item.leg == "b")),
+    }
+    for pair, leg, instrument in legs:
+        item = ledger.residuals.get(f"{pair.id}/{leg}")
+        if item is not None:
+            _add(residual, _key(instrument), item.qty if leg == "a" else EXACT.divide(item.qty, pair.multiplier))
+    own = _open(turn, legs)
+    _add(own, KRW, account.retained_krw)
+    _add(own, USDT, account.retained_usdt)
+    for key, qty in residual.items():
+        _add(own, key, qty)
+    return own, residual
+
+
+def _add(amounts: dict[str, Decimal], key: str, amount: Decimal) -> None:
+    amounts[key] = EXACT.add(amounts.get(key, ZERO), amount)
+
+
+# --- believing
+
+
+def is_in_flight(turn: Turn) -> bool:
+    """Whether a message on its way may still explain a difference."""
+    memory = turn.memory
+    if memory.is_settling or memory.orphans or memory.orders.unfinished:
+        return True
+    if any(lane.legs or lane.mismatch_ns is not None for lane in memory.lanes.values()):
+        return True
+    return any(not _is_told(turn, pair, instrument) for pair, _, instrument in _legs(turn))
+
+
+def _is_told(turn: Turn, pair: Pair, instrument: Instrument) -> bool:
+    """Whether the venue has told cash and quantity of a leg since the pair's last execution, in this run."""
+    memory, fill_ns = turn.memory, turn.memory.lanes[pair.id].fill_ns
+    if instrument.venue not in memory.balances_ns or _told_ns(turn, instrument.venue, instrument.quote) <= fill_ns:
+        return False
+    if instrument.kind is InstrumentKind.PERPETUAL:
+        told_ns = memory.contracts_ns.get(instrument.id, memory.balances_ns[instrument.venue])
+    else:
+        told_ns = _told_ns(turn, instrument.venue, instrument.base)
+    return told_ns > fill_ns
+
+
+def _told_ns(turn: Turn, venue: VenueId, asset: AssetId) -> int:
+    told = turn.memory.balances_ns
+    return max(told.get(venue, NEVER_NS), told.get(f"{venue}/{asset}", NEVER_NS))
+
+
+def reckon(turn: Turn) -> AccountState | None:
+    """The identity now; None while it cannot be told."""
+    sight, account = sighting(turn), turn.memory.ledger.account
+    if sight is None:
+        return None
+    if not is_in_flight(turn):
+        account.enter(sight)
+    return account.reckon(sight) if account.is_open else None
+
+
+# --- telling
+
+
+def reconciled(turn: Turn, event: Reconciled) -> None:
+    """A venue was read: the identity as it stands before anything about it is decided."""
+    found = reckon(turn)
+    if found is not None:
+        _row(turn, found, f"reconciled {event.venue}")
+
+
+def accepted(turn: Turn) -> None:
+    """An operator adopted or ignored what differs: what nothing explains now has been transferred."""
+    sight, account = sighting(turn), turn.memory.ledger.account
+    if sight is not None and account.is_open:
+        account.accept(sight)
+        _row(turn, account.reckon(sight), "accepted")
+
+
+def time_passed(turn: Turn) -> None:
+    """Publish how the account stands, watch what nothing explains, and write what is due."""
+    found, account = reckon(turn), turn.memory.ledger.account
+    if found is None:
+        return
+    _publish(turn, found)
+    _watch(turn, found)
+    if turn.memory.is_settling:
+        return
+    day, kst_day = turn.memory.ledger.totals.day, (turn.wall_ns() + KST_NS) // DAY_NS
+    if day != account.day:
+        if account.day >= 0:
+            _row(turn, found, "day")
+        account.day = day
+    if kst_day != account.kst_day:
+        if account.kst_day >= 0:
+            _balance_rows(turn, found.fx_mid, kst_day)
+            account.rows_ns = 0
+        account.kst_day = kst_day
+    if turn.wall_ns() - account.rows_ns >= HOUR_NS:
+        account.rows_ns = turn.wall_ns()
+        _position_rows(turn)
+
+
+def _position_rows(turn: Turn) -> None:
+    """How open positions stand now."""
+    for item in turn.config.pairs:
+        position = turn.memory.ledger.position(item.pair.id)
+        if position is not None and position.flows:
+            rows.position_row(turn, item.pair, position, None)
+
+
+def _publish(turn: Turn, found: AccountState) -> None:
+    values: dict[str, Cell] = {
+        "equity_krw": found.equity.krw, "equity_usdt": found.equity.usdt,
+        "unexplained_krw": found.unexplained.krw, "unexplained_usdt": found.unexplained.usdt,
+        "is_in_flight": is_in_flight(turn),
+    }  # fmt: skip
+    turn.publish("account", values)
+
+
+def _watch(turn: Turn, found: AccountState) -> None:
+    """Call a person about what nothing explains, once it lasts, and again when it has become another amount."""
+    account, now_ns = turn.memory.ledger.account, turn.memory.now_ns
+    if abs(found.unexplained.krw) <= TOLERANCE_KRW:
+        account.unexplained_ns, account.alerted_krw = None, ZERO
+        return
+    if is_in_flight(turn):
+        account.unexplained_ns = None
+        return
+    if account.unexplained_ns is None:
+        account.unexplained_ns = now_ns
+    is_new = abs(found.unexplained.krw - account.alerted_krw) > TOLERANCE_KRW
+    if is_new and now_ns - account.unexplained_ns >= GRACE_NS:
+        account.alerted_krw = found.unexplained.krw
+        fields: dict[str, Cell] = {
+            "unexplained_krw": found.unexplained.krw, "unexplained_usdt": found.unexplained.usdt,
+            "equity_krw": found.equity.krw,
+        }  # fmt: skip
+        turn.alert("account/unexplained", Severity.WARNING, "the account holds what the books do not explain", fields)
+
+
+def _row(turn: Turn, found: AccountState, occasion: str) -> None:
+    row: dict[str, Cell] = {"occasion": occasion, "fx_mid": found.fx_mid}
+    values = (
+        found.equity, found.opening, found.treasury, found.pairs, found.residual, found.transfers, found.fx_retained,
+        found.unexplained,
+    )  # fmt: skip
+    row |= {f"{name}_krw": value.krw for name, value in zip(ACCOUNT_PARTS, values, strict=True)}
+    row |= {f"{name}_usdt": value.usdt for name, value in zip(ACCOUNT_PARTS, values, strict=True)}
+    row |= {"is_in_flight": is_in_flight(turn), "time_ns": turn.wall_ns()}
+    turn.record(Table.ACCOUNT, f"account-{turn.memory.run_digest}-{turn.memory.seq}-{occasion}", 0, None, row)
+
+
+def _balance_rows(turn: Turn, fx_mid: Decimal, kst_day: int) -> None:
+    """What every wallet holds at midnight in Korea, coins of no pair included, contracts by their open result."""
+    holdings, marks = turn.memory.ledger.holdings, turn.memory.ledger.account.marks
+    for venue, balances in holdings.balances.items():
+        for asset, balance in balances.items():
+            if balance.total:
+                mark = marks.get(key_of(venue, asset))
+                _balance_row(turn, kst_day, (venue, asset, "spot"), balance.total, mark, fx_mid)
+    for instrument, held in holdings.contracts.items():
+        if held.qty:
+            _contract_row(turn, kst_day, instrument, fx_mid)
+
+
+def _balance_row(
+    turn: Turn, kst_day: int, what: tuple[str, str, str], qty: Decimal, mark: KeyMark | None, fx_mid: Decimal
+) -> None:
+    worth = valued_at(EXACT.multiply(qty, mark.price), mark.quote, fx_mid).krw if mark is not None else None
+    row: dict[str, Cell] = {
+        "wallet": what[0], "asset": what[1], "kind": what[2], "qty": qty,
+        "price": mark.price if mark is not None else None, "price_currency": mark.quote if mark is not None else None,
+        "fx_mid": fx_mid, "krw_value": booked(worth) if worth is not None else None, "time_kst": kst_day * DAY_NS,
+        "time_ns": turn.wall_ns(),
+    }  # fmt: skip
+    turn.record(Table.BALANCES_DAILY, f"{what[0]}/{what[1]}-{kst_day}", 0, None, row)
+
+
+def _contract_row(turn: Turn, kst_day: int, instrument: InstrumentId, fx_mid: Decimal) -> None:
+    """A contract is worth its open result; its price column is its mark."""
+    held = turn.memory.ledger.holdings.contracts[instrument]
+    mark = mark_price(turn.memory, instrument) or None
+    worth = EXACT.multiply(held.qty, mark - held.entry_price) if mark is not None else None
+    venue, _, symbol = instrument.partition(":")
+    row: dict[str, Cell] = {
+        "wallet": venue, "asset": symbol, "kind": InstrumentKind.PERPETUAL.value, "qty": held.qty, "price": mark,
+        "price_currency": USDT, "fx_mid": fx_mid, "krw_value": booked(worth * fx_mid) if worth is not None else None,
+        "time_kst": kst_day * DAY_NS, "time_ns": turn.wall_ns(),
+    }  # fmt: skip
+    turn.record(Table.BALANCES_DAILY, f"{instrument}-{kst_day}", 0, None, row)
