@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from arb.domain.effects import Cell, Severity
+from arb.domain.effects import Cell, QueryAccount, Severity
 from arb.domain.events import (
     ArmingSeen,
     Command,
@@ -22,13 +22,14 @@ from arb.domain.events import (
     VenueCondition,
     VenueStatus,
 )
+from arb.domain.ids import venue_of
 from arb.domain.instrument import InstrumentStatus
 from arb.domain.money import decimal_of
 from arb.domain.pair import Pair
 from arb.engine import rows
 from arb.engine.memory import Lane, Turn
 from arb.engine.view import HOUR_NS, mid_of, open_marks_krw
-from arb.risk.trading_state import OPERATOR, Cause, CauseInForce, Causes, TradingState
+from arb.risk.trading_state import OPERATOR, RULES, Cause, CauseInForce, Causes, TradingState
 
 ZERO: Final = Decimal(0)
 LOSSES: Final = frozenset({Cause.DAILY_LOSS, Cause.DRAWDOWN, Cause.LOSING_STREAK})
@@ -97,6 +98,7 @@ def venue_seen(turn: Turn, event: VenueStatus) -> None:
     set_cause(memory.causes, Cause.MAINTENANCE, event.venue, memory.now_ns, is_there=is_closed)
     if before is not None and before.condition is VenueCondition.MAINTENANCE and event.condition is VenueCondition.UP:
         memory.venue_up_ns[event.venue] = memory.now_ns
+        turn.effects.append(QueryAccount(venue=event.venue, reason="reopened"))
     for item in turn.config.pairs:
         _note_wallets(turn, item.pair, memory.lanes[item.pair.id])
 
@@ -144,10 +146,20 @@ def command(turn: Turn, event: Command) -> None:
             memory.is_armed = not memory.is_settling and not causes.has(Cause.UNARMED)
         case CommandKind.RESUME:
             _accept(turn, causes.resume(detail))
+            _read_again(turn)
             for pair, lane in memory.lanes.items():
                 if event.pair in (None, pair):
                     lane.blocked = ""
                     lane.risk_exit = "" if lane.risk_exit == "flatten" else lane.risk_exit
+
+
+def _read_again(turn: Turn) -> None:
+    """What only a clean reconciliation lets go is still in force: the venues are read, so that it may be cleared next."""
+    if not any(RULES[item.cause].needs_clean for item in turn.memory.causes.in_force):
+        return
+    legs = {name for item in turn.config.pairs for name in (item.pair.a, item.pair.b)}
+    for venue in sorted({venue_of(name) for name in legs}):
+        turn.effects.append(QueryAccount(venue=venue, reason="an operator resumes"))
 
 
 def _accept(turn: Turn, cleared: tuple[CauseInForce, ...]) -> None:

@@ -1,0 +1,258 @@
+"""The venues' accounts against our books: what blocks, what does not, and what an operator's word does."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arb.domain.effects import Alert, Table
+from arb.domain.events import (
+    ArmingSeen,
+    Command,
+    CommandKind,
+    Reconciled,
+    StorageSeen,
+)
+from arb.domain.ids import AssetId, ClientOrderId, VenueOrderId
+from arb.domain.order import OrderState, OrderUpdate
+from arb.engine import Engine, EngineSnapshot
+from arb.execution.order_ids import client_order_id
+from arb.risk.trading_state import Cause, TradingState
+from arb.storage.codec import decode_value, encode_value
+from tests.engine.exchange import MS, SECOND, A, B, Exchange, cheap, config, fresh
+from tests.engine.test_recovery import VENUES, next_run, read
+
+D = Decimal
+UPBIT, USDM = VENUES
+BTC = AssetId("BTC")
+
+
+def read_all(exchange: Exchange) -> None:
+    """Both accounts are read, some seconds after whatever happened."""
+    exchange.now_ns += 3 * SECOND
+    for venue in VENUES:
+        read(exchange, venue)
+
+
+def words(exchange: Exchange) -> list[tuple[str, Decimal]]:
+    """What differs, and by how much."""
+    return [(item.name, item.difference) for item in exchange.engine.differences()]
+
+
+def decide(exchange: Exchange, kind: CommandKind) -> None:
+    """An operator decides about what differs."""
+    exchange.now_ns += MS
+    exchange.put(Command(at_ns=exchange.now_ns, kind=kind, operator="me"))
+
+
+def alerts(exchange: Exchange) -> set[str]:
+    """Keys of all alerts so far."""
+    return {effect.key for step in exchange.effects for effect in step if isinstance(effect, Alert)}
+
+
+def state(exchange: Exchange) -> TradingState:
+    """What may trade."""
+    return exchange.engine.memory.causes.state
+
+
+def opened() -> Exchange:
+    """A position stands."""
+    exchange = fresh()
+    exchange.run(3, cheap(70))
+    assert exchange.engine.open_positions()
+    return exchange
+
+
+def test_books_that_agree_are_reconciled_once_every_venue_was_read() -> None:
+    exchange = next_run(opened())
+    exchange.now_ns += 3 * SECOND
+    read(exchange, UPBIT)
+    assert not exchange.engine.is_reconciled()
+    read(exchange, USDM)
+    assert exchange.engine.is_reconciled()
+    assert words(exchange) == []
+
+
+@pytest.mark.parametrize("qty", ["-0.005", "0.005"])
+def test_a_contract_that_nothing_explains_is_a_difference_even_on_a_first_start(qty: str) -> None:
+    exchange = fresh()
+    exchange.contracts = D(qty)
+    read_all(exchange)
+    assert words(exchange) == [(B, D(qty))]
+    assert exchange.engine.memory.causes.has(Cause.EXTERNAL_HANDS, "BTC")
+    assert exchange.engine.memory.lanes[exchange.engine.config.pairs[0].pair.id].blocked
+    exchange.run(2, cheap(90))
+    assert not exchange.submitted
+
+
+@pytest.mark.parametrize(("coins", "is_told"), [("0.01", True), ("-0.01", True), ("0.00001", False)])
+def test_coins_beyond_the_venues_minimum_differ_in_either_direction(coins: str, is_told: bool) -> None:
+    exchange = next_run(opened())
+    exchange.coins += D(coins)
+    read_all(exchange)
+    assert words(exchange) == ([(BTC, D(coins))] if is_told else [])
+    assert exchange.engine.is_reconciled()
+
+
+def test_coins_of_a_first_start_are_the_opening() -> None:
+    exchange = fresh()
+    exchange.coins = D("0.5")
+    exchange.engine = Engine(config())
+    exchange.start()
+    read_all(exchange)
+    assert words(exchange) == []
+
+
+def test_cash_that_moved_is_told_booked_as_a_transfer_and_blocks_nothing() -> None:
+    exchange = opened()
+    exchange.krw += D(700_000)
+    read_all(exchange)
+    assert words(exchange) == []
+    assert "cash/upbit/KRW" in alerts(exchange)
+    assert state(exchange) is TradingState.ACTIVE
+    (row,) = (row for row in exchange.rows(Table.TRANSFERS) if row["asset"] == "KRW")
+    assert row["amount"] == D(700_000)
+    count = len(exchange.rows(Table.TRANSFERS))
+    read_all(exchange)
+    assert len(exchange.rows(Table.TRANSFERS)) == count
+
+
+def test_nothing_in_flight_is_called_a_difference() -> None:
+    exchange = fresh()
+    exchange.run(0.3, cheap(70))
+    assert exchange.engine.open_orders() or exchange.engine.open_positions()
+    exchange.coins += D("0.02")
+    for venue in VENUES:
+        read(exchange, venue)
+    assert words(exchange) == []
+    assert not exchange.engine.is_reconciled()
+    exchange.coins -= D("0.02")
+    exchange.run(4, cheap(60))
+    asked = [one.venue for one in exchange.readings if "could not be compared" in one.reason]
+    assert set(asked) == set(VENUES), "they are read again once nothing is in flight"
+    read_all(exchange)
+    assert exchange.engine.is_reconciled()
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_an_open_order_that_memory_does_not_hold_is_a_difference(is_ours: bool) -> None:
+    exchange = next_run(opened())
+    exchange.now_ns += 3 * SECOND
+    name = client_order_id("a" * 11, 77, 0) if is_ours else ClientOrderId("by-hand")
+    update = OrderUpdate(
+        client_order_id=name, instrument=A, state=OrderState.OPEN, filled_qty=D(0),
+        venue_order_id=VenueOrderId("v9"), received_ns=exchange.now_ns,
+    )  # fmt: skip
+    exchange.put(exchange._balances())
+    exchange.put(Reconciled(at_ns=exchange.now_ns, venue=UPBIT, open_orders=(update,)))
+    (found,) = exchange.engine.differences()
+    assert found.is_order
+    assert ("step 77" in found.words) is is_ours
+    decide(exchange, CommandKind.ADOPT)
+    assert exchange.engine.differences(), "an order has to be cancelled, not adopted"
+    read(exchange, UPBIT)
+    assert not exchange.engine.differences()
+
+
+@pytest.mark.parametrize("kind", [CommandKind.ADOPT, CommandKind.IGNORE])
+def test_what_an_operator_decided_is_over_with_the_next_clean_reading_and_outlives_a_restart(kind: CommandKind) -> None:
+    exchange = fresh()
+    exchange.run(1, cheap(0))
+    exchange.contracts = D("-0.005")
+    read_all(exchange)
+    decide(exchange, kind)
+    assert words(exchange) == []
+    assert exchange.engine.memory.causes.has(Cause.EXTERNAL_HANDS), "until the venues have been read again"
+    assert {one.venue for one in exchange.readings[-2:]} == set(VENUES)
+    read_all(exchange)
+    assert state(exchange) is TradingState.ACTIVE
+    assert not exchange.engine.memory.lanes[exchange.engine.config.pairs[0].pair.id].blocked
+    (row,) = exchange.rows(Table.INCIDENTS)
+    assert str(row["resolution"]).startswith(kind.value)
+    left = exchange.engine.memory.ledger.residuals
+    assert [item.qty for item in left.values()] == ([D("-0.005")] if kind is CommandKind.ADOPT else [])
+    after = next_run(exchange)
+    read_all(after)
+    assert after.engine.is_reconciled()
+    assert words(after) == []
+
+
+def test_a_decision_made_while_the_engine_is_stopped_holds_at_the_next_start() -> None:
+    exchange = opened()
+    found = next_run(exchange)
+    found.contracts = D(0)
+    read_all(found)
+    assert [name for name, _ in words(found)] == [B]
+    decided = next_run(found)
+    decide(decided, CommandKind.ADOPT)
+    after = next_run(decided)
+    read_all(after)
+    assert after.engine.is_reconciled()
+    assert words(after) == []
+    assert not after.submitted
+    after.put(ArmingSeen(at_ns=after.now_ns, is_armed=True))
+    after.run(1, cheap(70))
+    assert [order.instrument for order in after.submitted] == [A], "the leg that stands alone is worked"
+
+
+@pytest.mark.parametrize("kind", [CommandKind.ADOPT, CommandKind.IGNORE])
+@pytest.mark.parametrize("coins", ["0.01", "-0.004"])
+def test_coins_can_be_adopted_and_ignored(kind: CommandKind, coins: str) -> None:
+    exchange = next_run(opened())
+    exchange.coins += D(coins)
+    read_all(exchange)
+    decide(exchange, kind)
+    read_all(exchange)
+    assert words(exchange) == []
+    assert exchange.engine.is_reconciled()
+    (position,) = exchange.engine.open_positions()
+    is_in_position = kind is CommandKind.ADOPT and coins.startswith("-")
+    assert (position.net_qty < D("-0.003")) is is_in_position
+
+
+def test_a_clean_reading_of_all_venues_lets_resume_clear_what_halts() -> None:
+    exchange = fresh()
+    exchange.put(StorageSeen(at_ns=exchange.now_ns, is_low=False, is_full=True, detail="x"))
+    exchange.now_ns += SECOND
+    decide(exchange, CommandKind.RESUME)
+    assert state(exchange) is TradingState.HALTED
+    read(exchange, UPBIT)
+    decide(exchange, CommandKind.RESUME)
+    assert state(exchange) is TradingState.HALTED
+    read(exchange, USDM)
+    decide(exchange, CommandKind.RESUME)
+    assert state(exchange) is TradingState.ACTIVE
+
+
+amounts = st.sampled_from(["0", "0.003", "-0.003", "0.02", "-0.011"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.booleans(), amounts, amounts, st.sampled_from(["0", "5000", "-250000.5"]), st.booleans(), st.booleans())
+def test_reconciling_twice_changes_nothing(
+    has_position: bool, coins: str, contracts: str, krw: str, is_next: bool, is_adopted: bool
+) -> None:
+    exchange = opened() if has_position else fresh()
+    exchange = next_run(exchange) if is_next else exchange
+    exchange.coins, exchange.contracts = exchange.coins + D(coins), exchange.contracts + D(contracts)
+    exchange.krw += D(krw)
+    read_all(exchange)
+    if is_adopted:
+        decide(exchange, CommandKind.ADOPT)
+        read_all(exchange)
+        assert words(exchange) == []
+    once = untimed(exchange)
+    for venue in VENUES:
+        read(exchange, venue)
+    assert untimed(exchange) == once
+
+
+def untimed(exchange: Exchange) -> Any:
+    """All that is remembered, but for when and in which step it was told."""
+    memory = decode_value(encode_value(exchange.engine.freeze()), EngineSnapshot).memory
+    return attrs.evolve(memory, seq=0, told_seq={}, now_ns=0)
