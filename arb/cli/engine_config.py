@@ -17,6 +17,7 @@ from arb.domain.fx import FxParams
 from arb.domain.ids import InstrumentId, PairId, VenueId, instrument_id
 from arb.domain.pair import Pair
 from arb.engine import EngineConfig, PairConfig
+from arb.engine.config import MaintenanceWindow
 
 _BPS = Decimal("1e-4")
 _SECOND_NS = 1_000_000_000
@@ -41,7 +42,16 @@ def engine_config(settings: Settings, wall_ns: int) -> EngineConfig:
         fees=_fees(settings),
         day_offset_ns=day_offset_ns(settings.risk.day_timezone, settings.risk.day_start, wall_ns),
         spreads_every_s=max(SPREADS_EVERY_S, settings.interval),
+        windows=tuple(
+            MaintenanceWindow(venue=VenueId(venue), from_ns=_utc_ns(window.begin), until_ns=_utc_ns(window.until))
+            for venue, section in settings.venues.items()
+            for window in section.maintenance
+        ),
     )
+
+
+def _utc_ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * _SECOND_NS
 
 
 def pair_strategies(settings: Settings) -> dict[str, str]:

@@ -6,6 +6,7 @@ Never: reads a file. What trades, sizes or loosens has no default here.
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -102,6 +103,14 @@ class RateLimitSection:
 
 
 @attrs.frozen(kw_only=True)
+class MaintenanceSection:
+    """`[[venues.NAME.maintenance]]`: a window that the venue announced; TOML times with their offset."""
+
+    begin: datetime = attrs.field(metadata={"key": "from"})
+    until: datetime
+
+
+@attrs.frozen(kw_only=True)
 class VenueSection:
     """`[venues.NAME]`"""
 
@@ -113,6 +122,7 @@ class VenueSection:
     heartbeat_interval: float = ranged(15.0, "s", 1, 120)
     max_depth: int = ranged(15, "levels", 1, 1_000)
     rate_limit: RateLimitSection | None = None
+    maintenance: tuple[MaintenanceSection, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -243,6 +243,11 @@ def _cross_checks(settings: Settings) -> list[str]:
         faults.append('fx.bank_rate: missing; fx.bank = "static" needs it')
     if settings.sim.market.value == "recorded" and settings.sim.data is None:
         faults.append('sim.data: missing; sim.market = "recorded" needs a data set')
+    faults.extend(
+        f"venues.{name}.maintenance: until is not after from"
+        for name, section in settings.venues.items()
+        if any(window.until <= window.begin for window in section.maintenance)
+    )
     faults.extend(_strategy_checks(settings))
     for pair in settings.pairs:
         faults.extend(_pair_checks(settings, pair.name))

@@ -7,6 +7,7 @@ Never: reads a file or the environment.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum
@@ -91,6 +92,12 @@ def _sequence(converter: cattrs.Converter, value: Any, cls: Any) -> Any:
     return tuple(converter.structure(list(value), list[wanted[0]]))  # type: ignore[valid-type]  # a type only known at run time
 
 
+def _moment(value: Any, _cls: Any) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise Unfit(f"expected a time with its offset, such as 2026-11-22T02:00:00+09:00, found {value!r}")
+    return value
+
+
 def _within(span: Range, structure_value: Callable[[Any], Any], value: Any, _cls: Any) -> Any:
     found = structure_value(value)
     for item in found if isinstance(found, tuple) else (found,):
@@ -128,6 +135,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook(int, partial(_scalar, (int,), int, "a whole number"))
     converter.register_structure_hook(float, partial(_scalar, (int, float, Decimal), float, "a number"))
     converter.register_structure_hook(Decimal, partial(_scalar, (int, Decimal), Decimal, "a number"))
+    converter.register_structure_hook(datetime, _moment)
     converter.register_structure_hook(str, partial(_scalar, (str,), str, "text in quotes"))
     converter.register_structure_hook_func(lambda cls: isinstance(cls, type) and issubclass(cls, Enum), _choice)
     converter.register_structure_hook_func(

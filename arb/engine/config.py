@@ -30,6 +30,16 @@ class PairConfig:
 
 
 @attrs.frozen(kw_only=True)
+class MaintenanceWindow:
+    """When a venue will be closed, as its operator announced and ours wrote down."""
+
+    venue: VenueId
+    from_ns: int
+    """UTC, as is the next."""
+    until_ns: int
+
+
+@attrs.frozen(kw_only=True)
 class EngineConfig:
     """What `step` depends on besides the events."""
 
@@ -43,3 +53,4 @@ class EngineConfig:
     """Added to UTC so that days begin at multiples of 24 h."""
     spreads_every_s: float
     """Interval of the rows of `spreads` and `fx_rates`."""
+    windows: tuple[MaintenanceWindow, ...] = ()

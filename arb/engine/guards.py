@@ -154,7 +154,7 @@ def command(turn: Turn, event: Command) -> None:
 
 
 def _read_again(turn: Turn) -> None:
-    """What only a clean reconciliation lets go is still in force: the venues are read, so that it may be cleared next."""
+    """Something waits for a clean reconciliation: the venues are read, so that it may be cleared next."""
     if not any(RULES[item.cause].needs_clean for item in turn.memory.causes.in_force):
         return
     legs = {name for item in turn.config.pairs for name in (item.pair.a, item.pair.b)}

@@ -10,8 +10,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import attrs
+
 from arb.domain.costs import liquidation_price
-from arb.domain.instrument import Instrument, InstrumentKind
+from arb.domain.events import VenueCondition, VenueStatus
+from arb.domain.ids import VenueId
+from arb.domain.instrument import InstrumentKind
 from arb.domain.intent import Intent, IntentKind
 from arb.domain.order import Side
 from arb.domain.pair import Pair
@@ -57,7 +61,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
     """The gate's view of an intent."""
     pair, market, a, b = view.pair, memory.market, view.instrument_a, view.instrument_b
     notional_krw, needs_krw, needs_usdt, fx_added = _needs(view, config, intent)
-    statuses = (market.venues.get(a.venue), market.venues.get(b.venue))
+    statuses = (_status(memory, config, view, a.venue), _status(memory, config, view, b.venue))
     return RiskView(
         now_ns=memory.now_ns,
         wall_ns=view.wall_ns,
@@ -76,7 +80,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         statuses=statuses,
         wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
         wallet_reopened_ns=lane.wallet_reopened_ns,
-        reopened_ns=_reopened_ns(memory, a, b),
+        reopened_ns=_reopened_ns(memory, config, view),
         is_tradable=view.is_exit_tradable,
         blocked=lane.blocked,
         is_busy=bool(lane.legs),
@@ -127,10 +131,23 @@ def _needs(view: PairView, config: EngineConfig, intent: Intent) -> tuple[Decima
     )
 
 
-def _reopened_ns(memory: Memory, a: Instrument, b: Instrument) -> int | None:
-    """When the later of both venues came back from maintenance."""
-    ups = [at for at in (memory.venue_up_ns.get(a.venue), memory.venue_up_ns.get(b.venue)) if at is not None]
-    return max(ups) if ups else None
+def _status(memory: Memory, config: EngineConfig, view: PairView, venue: VenueId) -> VenueStatus | None:
+    """What the venue says of itself, and the next announced window where it says nothing of one."""
+    told = memory.market.venues.get(venue)
+    starts = [each.from_ns for each in config.windows if each.venue == venue and each.until_ns > view.wall_ns]
+    if not starts or (told is not None and told.condition is not VenueCondition.UP):
+        return told
+    known = told or VenueStatus(at_ns=view.now_ns, venue=venue, condition=VenueCondition.UP)
+    starts_ns = view.now_ns + min(starts) - view.wall_ns
+    return attrs.evolve(known, until_ns=starts_ns if known.until_ns is None else min(known.until_ns, starts_ns))
+
+
+def _reopened_ns(memory: Memory, config: EngineConfig, view: PairView) -> int | None:
+    """When the later of both venues came back from maintenance, told or announced."""
+    venues = (view.instrument_a.venue, view.instrument_b.venue)
+    ups = [memory.venue_up_ns[venue] for venue in venues if venue in memory.venue_up_ns]
+    ends = [each.until_ns for each in config.windows if each.venue in venues and each.until_ns <= view.wall_ns]
+    return max((*ups, *(view.now_ns + end_ns - view.wall_ns for end_ns in ends)), default=None)
 
 
 def is_dislocation_confirmed(memory: Memory, config: EngineConfig, pair: Pair, lane: Lane) -> bool:
