@@ -145,11 +145,11 @@ async def show_status(
 def pair_grid(view: StatusView) -> Grid:
     """One row per pair: where it stands, what an entry would bring, what is open and what that is worth."""
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("pair", "d bps", "fair", "gross", "expected"):
+    for name in ("pair", "d bps", "fair", "gross", "expected", "kimchi"):
         grid.add_column(name, justify="left" if name == "pair" else "right", no_wrap=True)
     grid.add_column("position", no_wrap=True, overflow="ellipsis")
     for pair, values in sorted(view.pairs.items()):
-        cells = [_bps(values.get(key)) for key in ("d_bps", "fair_bps", "spread_bps", "net_bps")]
+        cells = [_bps(values.get(key)) for key in ("d_bps", "fair_bps", "spread_bps", "net_bps", "kimchi_bps")]
         grid.add_row(pair, *cells, _position(view.opened.get(pair), values))
     return grid
 

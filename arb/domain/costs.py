@@ -83,11 +83,6 @@ def four_fees_bps(fee_rate_a: float, fee_rate_b: float) -> float:
     return 2 * (fee_rate_a + fee_rate_b) * BPS
 
 
-def break_even_bps(*, fees_bps: float, depth_bps: float, slippage_bps: float, funding_bps: float) -> float:
-    """The gross distance from fair at which a round trip nets zero."""
-    return fees_bps + 2 * depth_bps + slippage_bps - funding_bps
-
-
 def premiums(*, mid_a: float, mid_b: float, fx_mid: float, bank: float, usdt_usd: float) -> Premiums:
     """Basis, tether premium and kimchi premium against the bank rate."""
     return Premiums(

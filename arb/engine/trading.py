@@ -16,6 +16,7 @@ from arb.domain.intent import Intent, IntentKind, LegPlan
 from arb.domain.order import Purpose
 from arb.domain.pair import Direction, Pair
 from arb.engine.config import PairConfig
+from arb.engine.marking import premium_cells
 from arb.engine.memory import Lane, RefusalCount, Turn, direction_key
 from arb.engine.risk_view import risk_view
 from arb.engine.sending import WishedOrder, send
@@ -191,4 +192,5 @@ def publish_pair(turn: Turn, item: PairConfig, lane: Lane) -> None:
         "spread_bps": shown.gross_bps, "net_bps": best, "d_bps": shown.d_bps, "fair_bps": shown.fair_bps,
         "refusal": shown.refusal, "missed_by_bps": shown.missed_by_bps, "value_bps": shown.value_bps,
     }  # fmt: skip
+    values |= premium_cells(turn.memory, item.pair)
     turn.publish(f"pair/{item.pair.id}", values)

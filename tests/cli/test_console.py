@@ -105,7 +105,11 @@ def test_a_long_fact_of_the_banner_goes_on_under_its_beginning() -> None:
 
 def test_a_position_is_shown_from_its_opening_to_its_close() -> None:
     view = StatusView()
-    view.publish(published("pair/BTC", d_bps=65.4, fair_bps=0.0, spread_bps=-65.0, net_bps=-46.8, value_bps=7.9))
+    view.publish(
+        published(
+            "pair/BTC", d_bps=65.4, fair_bps=0.0, spread_bps=-65.0, net_bps=-46.8, kimchi_bps=213.7, value_bps=7.9
+        )
+    )
     console = screen(80, is_terminal=True)
 
     view.publish(Publish(topic="trade", values=tuple(OPENED.items())))
@@ -116,7 +120,7 @@ def test_a_position_is_shown_from_its_opening_to_its_close() -> None:
     console.print(pair_grid(view))
 
     rows = [line.rstrip() for line in shown(console) if line.startswith("BTC")]
-    assert rows[0] == "BTC   +65.4  +0.0  -65.0     -46.8  long_a 0.013 now +7.9"
+    assert rows[0] == "BTC   +65.4  +0.0  -65.0     -46.8  +213.7  long_a 0.013 now +7.9"
     assert rows[1].endswith("long_a 0.008 now +7.9")
     assert rows[2].endswith("–")
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arb.domain.costs import (
-    break_even_bps,
     close_bps,
     depth_cost_bps,
     divergence_bps,
@@ -79,9 +78,8 @@ def test_open_edge_is_divergence_less_both_depth_costs() -> None:
     assert open_bps(103_000.0, 148_800_000, 1450.5) == pytest.approx(d - cost, abs=0.01)
 
 
-def test_break_even_counts_four_fees() -> None:
+def test_a_round_trip_has_four_fees() -> None:
     assert four_fees_bps(0.0005, 0.0005) == pytest.approx(20.0)
-    assert break_even_bps(fees_bps=20.0, depth_bps=1.0, slippage_bps=3.5, funding_bps=0.5) == pytest.approx(25.0)
 
 
 @pytest.mark.parametrize(
