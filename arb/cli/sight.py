@@ -78,6 +78,9 @@ class Sight:
                 decisions.info("order", extra=values)
             case "incident":
                 safety.warning("incident", extra=values)
+            case "account":
+                state = ComponentState.OK if values["is_explained"] else ComponentState.WARN
+                self.board.component("ACCOUNT", state, f"{values['unexplained_krw']:,.0f} KRW unexplained")
             case "state":
                 self.board.trading(values)
                 if (now := f"{values.get('trading_state')} {values.get('causes')}") != self._state:

@@ -214,8 +214,8 @@ def time_passed(turn: Turn) -> None:
     found, account = reckon(turn), turn.memory.ledger.account
     if found is None:
         return
-    _publish(turn, found)
     _watch(turn, found)
+    _publish(turn, found)
     if turn.memory.is_settling:
         return
     day, kst_day = turn.memory.ledger.totals.day, (turn.wall_ns() + KST_NS) // DAY_NS
@@ -245,7 +245,7 @@ def _publish(turn: Turn, found: AccountState) -> None:
     values: dict[str, Cell] = {
         "equity_krw": found.equity.krw, "equity_usdt": found.equity.usdt,
         "unexplained_krw": found.unexplained.krw, "unexplained_usdt": found.unexplained.usdt,
-        "is_in_flight": is_in_flight(turn),
+        "is_in_flight": is_in_flight(turn), "is_explained": not turn.memory.ledger.account.alerted_krw,
     }  # fmt: skip
     turn.publish("account", values)
 
