@@ -1,6 +1,6 @@
 """The data directory: its parts, and the lock that keeps a second engine out.
 
-Owns: the layout `journal/ csv/ spool/ snapshot/ logs/ lock` and an exclusive flock on `lock`.
+Owns: the layout `journal/ csv/ faults/ logs/ lock control.sock` and an exclusive flock on `lock`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 import attrs
 
 from arb.domain.errors import ConfigError
+from arb.supervision.control import SOCKET_NAME
 
 
 @attrs.frozen
@@ -42,6 +43,11 @@ class DataDir:
         """Log files."""
         return self.root / "logs"
 
+    @property
+    def control(self) -> Path:
+        """The socket on which a running engine takes commands."""
+        return self.root / SOCKET_NAME
+
 
 @contextmanager
 def locked_data_dir(root: Path) -> Iterator[DataDir]:
@@ -63,12 +69,37 @@ def locked_data_dir(root: Path) -> Iterator[DataDir]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
             raise ConfigError(
-                f"data_dir: {root} is in use by the engine with pid {holder}; stop it or choose another data_dir"
+                f"data_dir: {root} is in use by the engine with pid {_pid_in(handle)}; "
+                "stop it or choose another data_dir"
             ) from error
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield directory
     finally:
         os.close(handle)
+
+
+def lock_holder(root: Path) -> str | None:
+    """The pid of the engine that holds the directory; None: nobody does. Nothing is made or changed.
+
+    Raises:
+        ConfigError: the directory is somebody else's.
+    """
+    try:
+        handle = os.open(root / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"data_dir: {root}/lock: {error.strerror}; run this as the engine's user") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid_in(handle)
+    finally:
+        os.close(handle)
+    return None
+
+
+def _pid_in(handle: int) -> str:
+    return os.pread(handle, 32, 0).decode().strip() or "unknown"

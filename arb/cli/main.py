@@ -21,10 +21,18 @@ REFUSED: Final = 4
 COMMANDS: Final = {
     "run": "run the engine: mock or paper",
     "check": "validate a configuration and show its effective values",
+    "doctor": "look at everything a run needs and say what to do",
     "inspect": "decode captured raw frames to normalised events",
     "sim": "serve the simulated venues alone",
     "bench": "measure the program on this machine",
     "why": "why there was no trade: refusals, best edge, by how much it missed",
+    "pause": "open nothing any more, on one pair or on all",
+    "resume": "end what only a person may end: a pause, a flatten, a loss limit",
+    "freeze": "cancels only",
+    "flatten": "close every open position, or those of one pair",
+    "reconcile": "read every venue's account and compare it with the books",
+    "arm": "permit real orders",
+    "disarm": "take the permission for real orders back",
 }
 """Name and one line of help; the module is `arb.cli.<name>`."""
 

@@ -1,0 +1,108 @@
+"""An operator's command while no engine runs: written into the journal, in force from the next start on.
+
+Owns: the shortest run there is: recover, `RunStarted`, the command, the end.
+Never: connects to anything, sends an effect, or touches a directory that somebody else holds.
+
+1. The directory is locked for as long as it takes, so that no engine starts in between.
+2. What a crash kept from the tables is applied first: only the newest run may be behind (`catchup.py`).
+3. The run has its own id and journal. Its last segment carries the state after the command, so that the next start
+   replays nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import trio
+
+from arb.cli.build import build_name, new_run_id
+from arb.cli.data_dir import DataDir, locked_data_dir
+from arb.cli.engine_config import engine_config, pair_strategies
+from arb.cli.recovery import recover, seal
+from arb.cli.settings import Loaded
+from arb.cli.upkeep import prepare_tables
+from arb.domain.events import RunStarted
+from arb.engine import Engine
+from arb.storage.codec import encode_value
+from arb.storage.csv import CsvStore
+from arb.storage.journal import SegmentJournal, ThreadWriter
+from arb.supervision.clock import AnchoredClock
+from arb.supervision.control import Peer, audit, command_answer, command_of, would_be
+from arb.supervision.control_view import ControlView, control_view
+from arb.supervision.control_words import ControlAnswer, ControlRequest
+from arb.telemetry.logs import open_logs
+
+
+async def tell_next_start(loaded: Loaded, root: Path, request: ControlRequest) -> ControlAnswer:
+    """Leave the command where the next start finds it; what came of it.
+
+    Raises:
+        ConfigError: the directory is held or cannot be written.
+        UnsafeToTrade: the journal cannot be believed.
+        JournalFull: the disk failed.
+    """
+    logging = loaded.settings.logging
+    with locked_data_dir(root) as data:
+        directory = Path(logging.dir) if logging.dir else data.logs
+        with open_logs(directory, level=logging.level, as_json=logging.json, secrets=(), console_level=None):
+            answer = await _written(loaded, data, request)
+            audit(request, _self(), answer)
+            return answer
+
+
+async def last_view(loaded: Loaded, root: Path) -> ControlView:
+    """The engine as it was when it last ran, its books as it last saw them.
+
+    Raises:
+        ConfigError: the directory is held.
+        UnsafeToTrade: the journal cannot be believed.
+    """
+    with locked_data_dir(root) as data:
+        return control_view(_recovered(loaded, data, AnchoredClock()))
+
+
+def _recovered(loaded: Loaded, data: DataDir, clock: AnchoredClock) -> Engine:
+    config = engine_config(loaded.settings, clock.wall_ns())
+    recovered = recover(data.journal, config, build_name())
+    if recovered is None:
+        return Engine(config)
+    clock.continue_from(recovered.now_ns, recovered.wall_ns)
+    return Engine(config, recovered.memory)
+
+
+async def _written(loaded: Loaded, data: DataDir, request: ControlRequest) -> ControlAnswer:
+    clock = AnchoredClock()
+    engine = _recovered(loaded, data, clock)
+    before = control_view(engine)
+    if request.dry_run:
+        return would_be(request, before)
+    settings, run_id, build = loaded.settings, new_run_id(clock.wall_ns()), build_name()
+    strategies = pair_strategies(settings)
+    prepare_tables(CsvStore(data.csv, run_id=run_id, mode=settings.mode.value, strategies=strategies), settings, data)
+    started = RunStarted(
+        at_ns=clock.monotonic_ns(),
+        wall_ns=clock.wall_ns(),
+        run_id=run_id,
+        build=build,
+        parameters=encode_value(engine.config).decode(),
+    )
+    asked = command_of(request, _self(), clock.monotonic_ns())
+    writer = ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon)
+    journal = SegmentJournal(data.journal, writer, run_id=run_id, build=build)
+    try:
+        seal(journal, engine, clock)
+        seq = 0
+        for event in (started, asked):
+            journal.append(event)
+            seq = journal.append_effects(engine.step(event))
+        seal(journal, engine, clock)
+        await journal.synced(seq)
+    finally:
+        journal.close()
+    return command_answer(request, before, control_view(engine), seq)
+
+
+def _self() -> Peer:
+    """This process, which is the operator's own."""
+    return Peer(os.getpid(), os.geteuid())
