@@ -24,7 +24,7 @@ from arb.cli.schema import DataSource, Settings, VenueSection
 from arb.cli.sight import ObservedInbox, Sight
 from arb.cli.surroundings import Surroundings
 from arb.cli.venue_access import VenueAccess, VenueUrls, open_venues, real_urls, wanted_instruments
-from arb.domain.effects import Cell, Record, Table
+from arb.domain.effects import Cell, QueryAccount, Record, Table
 from arb.domain.events import Command, CommandKind, StorageSeen
 from arb.domain.ids import VenueId
 from arb.domain.instrument import Instrument
@@ -33,6 +33,8 @@ from arb.ports import OrderGateway
 from arb.storage.csv import CsvStore
 from arb.storage.journal import SegmentJournal
 from arb.storage.worker import StoreWorker
+from arb.supervision.control import Control
+from arb.supervision.control_view import control_view, is_read_since
 from arb.supervision.dispatch import Dispatch
 from arb.supervision.inbox import Inbox
 from arb.supervision.restart import Backoff, BudgetSpent, RestartBudget, restart
@@ -98,6 +100,8 @@ class Assembly:
     store: StoreWorker = attrs.field(init=False)
     csv: CsvStore = attrs.field(init=False)
     dispatch: Dispatch = attrs.field(init=False)
+    control: Control = attrs.field(init=False)
+    """Takes operator commands; told of every turn."""
     sink: ObservedInbox = attrs.field(init=False)
     _errors: int = attrs.field(init=False, default=0)
 
@@ -141,6 +145,18 @@ class Assembly:
             publish=self.sight.publish,
             halt=partial(self.stop.ask, Stop.CRITICAL),
         )
+        self.control = Control(
+            put=self.sink.put_account,
+            clock=self.around.clock,
+            view=partial(control_view, self.engine),
+            reread=self._reread,
+            is_read_since=partial(is_read_since, self.engine),
+            synced=self.journal.synced,
+        )
+
+    def _reread(self) -> None:
+        for venue, gateway in self.gateways.items():
+            gateway.query_account_nowait(QueryAccount(venue=venue, reason="an operator asked"))
 
     # --- services, in the order in which they come up ----------------------------------------------------------------
 

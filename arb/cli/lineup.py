@@ -55,6 +55,7 @@ def foundations(parts: Assembly) -> list[NamedFoundation]:
     found.append(NamedFoundation(name="venues", run=parts.serve_venues))
     fills = serve_orders if parts.settings.mode in (Mode.MOCK, Mode.LIVE) else serve_local_fills
     found.append(NamedFoundation(name="orders", run=partial(fills, parts)))
+    found.append(NamedFoundation(name="control socket", run=partial(parts.control.serve, parts.data.control)))
     if parts.settings.mode is Mode.LIVE:
         found.append(NamedFoundation(name="settling", run=partial(settle, parts)))
     return found
@@ -180,6 +181,7 @@ async def _decide(parts: Assembly, evaluations: Evaluations) -> None:
         if parts.fills is not None:
             _tell_fills(parts.fills, event)
         evaluations.after_turn(event)
+        parts.control.applied(event, parts.journal.seq)
         parts.watching.metrics.decision.observe(parts.watching.meter.last_ns / 1e9)
 
     await decide(

@@ -119,6 +119,7 @@ async def _learn(parts: Assembly) -> None:
         within_s += errand.errand.within_s
 
     def after_turn(event: Event) -> None:
+        parts.control.applied(event, parts.journal.seq)
         if errand is not None and not errand.errand.needs_trading:
             errand.after_turn(event)
             if parts.stop.is_asked:
