@@ -147,7 +147,9 @@ def restarted(crash: Crash, *, is_sent: bool = True, down_s: float = 3.0) -> Exc
 def begin(exchange: Exchange, run: str = "next") -> None:
     """The first events of a run."""
     now = exchange.now_ns
-    exchange.put(RunStarted(at_ns=now, wall_ns=WALL_NS + now - START_NS, run_id=RunId(run), build="b", parameters="{}"))
+    told = encode_value(exchange.engine.config).decode()
+    wall_ns = WALL_NS + now - START_NS
+    exchange.put(RunStarted(at_ns=now, wall_ns=wall_ns, run_id=RunId(run), build="b", parameters=told))
     for item in (
         rules(A, InstrumentKind.SPOT, "KRW", "1000", "0.00000001", "5000"),
         rules(B, InstrumentKind.PERPETUAL, "USDT", "0.1", "0.001", "100"),
