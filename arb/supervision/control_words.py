@@ -201,9 +201,8 @@ def applied_words(request: ControlRequest, cleared: tuple[str, ...], open_count:
         case "resume":
             return f"ends {', '.join(cleared)}" if cleared else f"no cause{where} that resume could end now"
         case "flatten":
-            return (
-                f"closing {open_count} open position{'' if open_count == 1 else 's'}{where}; opens nothing until resume"
-            )
+            positions = f"closing {open_count} open position{'' if open_count == 1 else 's'}"
+            return f"{positions if open_count else 'nothing is open'}{where}; nothing opens until resume"
         case "arm":
             return "the operator permits real orders"
         case "disarm":
