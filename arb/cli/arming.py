@@ -105,7 +105,7 @@ class Start(Enum):
 
 
 @attrs.frozen
-class Verdict:
+class StartVerdict:
     """How a live run begins, and why not better."""
 
     start: Start
@@ -137,15 +137,15 @@ def arming_conditions(facts: ArmingFacts) -> tuple[str, ...]:
 
 def decide_start(
     missing: tuple[str, ...], *, has_open: bool, has_unexplained: bool, credentials_failed: bool
-) -> Verdict:
+) -> StartVerdict:
     """Where orders go; `has_open`: orders, positions or incidents that are real, by the journal or a venue."""
     if has_unexplained:
-        return Verdict(Start.REFUSED, _with("unexplained_quantity", missing))
+        return StartVerdict(Start.REFUSED, _with("unexplained_quantity", missing))
     if credentials_failed and has_open:
-        return Verdict(Start.REFUSED, missing)
+        return StartVerdict(Start.REFUSED, missing)
     if not missing:
-        return Verdict(Start.ARMED)
-    return Verdict(Start.UNARMED if has_open else Start.SHADOW, missing)
+        return StartVerdict(Start.ARMED)
+    return StartVerdict(Start.UNARMED if has_open else Start.SHADOW, missing)
 
 
 def has_failed_credentials(missing: tuple[str, ...]) -> bool:

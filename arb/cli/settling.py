@@ -21,7 +21,7 @@ from arb.cli.arming import (
     ArmingWatch,
     KeyFacts,
     Start,
-    Verdict,
+    StartVerdict,
     arming_conditions,
     decide_start,
     has_failed_credentials,
@@ -80,7 +80,7 @@ async def settle(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None
         task_status.started()
 
 
-def _act(parts: Assembly, verdict: Verdict) -> None:
+def _act(parts: Assembly, verdict: StartVerdict) -> None:
     match verdict.start:
         case Start.REFUSED:
             raise UnsafeToTrade(refusal_words(parts, verdict))
@@ -91,7 +91,7 @@ def _act(parts: Assembly, verdict: Verdict) -> None:
             pass
 
 
-def refusal_words(parts: Assembly, verdict: Verdict) -> str:
+def refusal_words(parts: Assembly, verdict: StartVerdict) -> str:
     """Why nothing is started, with every difference, and what to do."""
     engine = parts.engine
     found = [f"  {one.words}" for one in engine.differences()]

@@ -17,7 +17,7 @@ from arb.cli.arming import (
     ArmingWatch,
     KeyFacts,
     Start,
-    Verdict,
+    StartVerdict,
     arming_conditions,
     decide_start,
     has_failed_credentials,
@@ -100,7 +100,7 @@ def names(words: tuple[str, ...]) -> list[str]:
     return [word.partition(": ")[0] for word in words]
 
 
-def start(facts: ArmingFacts, *, has_open: bool) -> Verdict:
+def start(facts: ArmingFacts, *, has_open: bool) -> StartVerdict:
     missing = arming_conditions(facts)
     return decide_start(
         missing,
@@ -112,8 +112,8 @@ def start(facts: ArmingFacts, *, has_open: bool) -> Verdict:
 
 def test_with_everything_real_orders_are_armed():
     assert arming_conditions(READY) == ()
-    assert start(READY, has_open=False) == Verdict(Start.ARMED)
-    assert start(READY, has_open=True) == Verdict(Start.ARMED)
+    assert start(READY, has_open=False) == StartVerdict(Start.ARMED)
+    assert start(READY, has_open=True) == StartVerdict(Start.ARMED)
 
 
 @pytest.mark.parametrize("name", LOST)
@@ -157,7 +157,7 @@ def test_two_lost_conditions_never_arm_and_nothing_else_is_named(one, other):
 def test_unexplained_quantity_refuses_even_when_nothing_else_is_said_to_be_missing():
     verdict = decide_start((), has_open=False, has_unexplained=True, credentials_failed=False)
 
-    assert verdict == Verdict(Start.REFUSED, ("unexplained_quantity",))
+    assert verdict == StartVerdict(Start.REFUSED, ("unexplained_quantity",))
 
 
 @pytest.mark.parametrize("value", [None, "", "0", "true", " 1", "1 ", "yes", "11"])
