@@ -15,6 +15,7 @@ from arb.cli.evaluation import Evaluations
 from arb.cli.local_orders import serve_local_fills
 from arb.cli.order_entry import serve_orders
 from arb.cli.probes import Probes
+from arb.cli.recovery import frozen
 from arb.cli.schema import BankChoice, Mode
 from arb.cli.settling import keep_armed, settle
 from arb.cli.sim import sim_params, traded
@@ -23,8 +24,6 @@ from arb.cli.venue_access import VenueUrls
 from arb.cli.venue_status import status_tasks
 from arb.domain.events import DepthSeen, Event, FundingRateSeen
 from arb.domain.ids import VenueId
-from arb.engine import Engine
-from arb.storage.codec import encode_value
 from arb.supervision.clock import tick
 from arb.supervision.deadman import Heartbeat
 from arb.supervision.decision import decide
@@ -191,13 +190,9 @@ async def _decide(parts: Assembly, evaluations: Evaluations) -> None:
         parts.dispatch,
         parts.around.clock,
         parts.watching.meter,
-        freeze=_freeze,
+        freeze=frozen,
         after_turn=after_turn,
     )
-
-
-def _freeze(engine: Engine) -> bytes:
-    return encode_value(engine.freeze())
 
 
 async def stop_after(parts: Assembly, seconds: float) -> None:
