@@ -22,7 +22,7 @@ from arb.cli.engine_config import engine_config, pair_strategies
 from arb.cli.recovery import recover, seal
 from arb.cli.settings import Loaded
 from arb.cli.upkeep import prepare_tables
-from arb.domain.events import RunStarted
+from arb.domain.events import Event, RunStarted
 from arb.engine import Engine
 from arb.storage.codec import encode_value
 from arb.storage.csv import CsvStore
@@ -72,14 +72,10 @@ def _recovered(loaded: Loaded, data: DataDir, clock: AnchoredClock) -> Engine:
 
 
 async def _written(loaded: Loaded, data: DataDir, request: ControlRequest) -> ControlAnswer:
+    """Two steps between two snapshots; a dry run steps too, and writes neither."""
     clock = AnchoredClock()
     engine = _recovered(loaded, data, clock)
-    before = control_view(engine)
-    if request.dry_run:
-        return would_be(request, before)
     settings, run_id, build = loaded.settings, new_run_id(clock.wall_ns()), build_name()
-    strategies = pair_strategies(settings)
-    prepare_tables(CsvStore(data.csv, run_id=run_id, mode=settings.mode.value, strategies=strategies), settings, data)
     started = RunStarted(
         at_ns=clock.monotonic_ns(),
         wall_ns=clock.wall_ns(),
@@ -87,20 +83,29 @@ async def _written(loaded: Loaded, data: DataDir, request: ControlRequest) -> Co
         build=build,
         parameters=encode_value(engine.config).decode(),
     )
-    asked = command_of(request, _self(), clock.monotonic_ns())
+    if request.dry_run:
+        engine.step(started)
+        return would_be(request, control_view(engine))
+    strategies = pair_strategies(settings)
+    prepare_tables(CsvStore(data.csv, run_id=run_id, mode=settings.mode.value, strategies=strategies), settings, data)
     writer = ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon)
     journal = SegmentJournal(data.journal, writer, run_id=run_id, build=build)
     try:
         seal(journal, engine, clock)
-        seq = 0
-        for event in (started, asked):
-            journal.append(event)
-            seq = journal.append_effects(engine.step(event))
+        _consumed(engine, journal, started)
+        before = control_view(engine)
+        seq = _consumed(engine, journal, command_of(request, _self(), clock.monotonic_ns()))
         seal(journal, engine, clock)
         await journal.synced(seq)
     finally:
         journal.close()
     return command_answer(request, before, control_view(engine), seq)
+
+
+def _consumed(engine: Engine, journal: SegmentJournal, event: Event) -> int:
+    """One step, written as the decision loop writes it; its sequence."""
+    journal.append(event)
+    return journal.append_effects(engine.step(event))
 
 
 def _self() -> Peer:
