@@ -80,7 +80,7 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
                 heard=orders.heard,
                 heartbeat=WsHeartbeat(after_s=parts.heartbeat_s(access), within_s=PONG_WITHIN_S, text=None),
                 max_connection_s=renewal_s(access),
-                funding_since_ms=clock.wall_ns() // 1_000_000,
+                bookings_since_ms=clock.wall_ns() // 1_000_000,
             )
         )
         opened.append(account)

@@ -174,6 +174,7 @@ def test_reads_give_values_or_say_that_they_could_not(name):
         yield lambda: reader.parse_wallets(heard)
         yield lambda: reader.parse_funding(heard, NOW_NS)
         yield lambda: reader.parse_permission(heard)
+        yield lambda: reader.parse_transfers((heard,) * reader.transfers_count, 0, NOW_NS)
         yield lambda: reader.target(heard, STAMP)
         yield lambda: reader.setup_problem(instruments[0], 10, (heard,) * reader.setup_count)
         yield lambda: orders.parse_trades(query(name), heard, NOW_NS)
@@ -301,6 +302,7 @@ def all_requests(name, instrument):
         orders.query(query(name), STAMP),
         orders.dead_man_request(instrument, 30_000, STAMP),
         *reader.snapshot_requests((instrument,), (STAMP,) * reader.snapshot_count((instrument,))),
+        *reader.transfers_requests(0, (STAMP,) * reader.transfers_count),
         *reader.fees_requests((instrument,), (STAMP,)),
         *reader.setup_requests(instrument, 10, (STAMP,) * reader.setup_count),
         reader.wallets_request(STAMP),

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from arb.domain.errors import ProtocolError
-from arb.domain.events import FundingPaid, WalletState
+from arb.domain.events import FundingPaid, TransferSeen, WalletState
 from arb.domain.fees import FeeAsset, FeeSchedule
 from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
@@ -27,6 +27,7 @@ from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_spot.errors import require_success
 from arb.venues.binance_spot.orders import BinanceSpotOrders, SpotOrderBody, spot_facts
 from arb.venues.binance_spot.private import frame_facts
+from arb.venues.binance_transfers import TRANSFERS_COUNT, parse_transfers, transfers_requests
 from arb.venues.exact import check_amounts
 from arb.venues.spec import (
     AccountInbound,
@@ -119,6 +120,7 @@ class BinanceSpotAccount:
     ws_private_url: Final = "wss://ws-api.binance.com:443/ws-api/v3"
     keepalive_s: Final = None
     setup_count: Final = 0
+    transfers_count: Final = TRANSFERS_COUNT
 
     def __init__(self, credentials: Credentials, instruments: tuple[Instrument, ...]) -> None:
         self._signer = BinanceSigner(credentials)
@@ -211,6 +213,18 @@ class BinanceSpotAccount:
     def parse_funding(self, answer: HttpResponse, received_ns: int) -> tuple[FundingPaid, ...]:
         """Spot: nothing is funded."""
         return ()
+
+    def transfers_requests(self, since_ms: int, stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
+        """Deposits, withdrawals, and both directions between spot and futures."""
+        return transfers_requests(self._signer, since_ms, stamps)
+
+    def parse_transfers(
+        self, answers: tuple[HttpResponse, ...], since_ms: int, received_ns: int
+    ) -> tuple[TransferSeen, ...]:
+        """What has moved the spot balance since then."""
+        for answer in answers:
+            require_success(answer)
+        return parse_transfers(answers, since_ms, received_ns)
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:
         """GET /sapi/v1/capital/config/getall, on the spot host."""

@@ -17,9 +17,9 @@ from typing import Final
 import msgspec
 
 from arb.domain.errors import ProtocolError
-from arb.domain.events import FundingPaid, WalletState
+from arb.domain.events import FundingPaid, TransferSeen, WalletState
 from arb.domain.fees import FeeSchedule
-from arb.domain.ids import AssetId, instrument_id
+from arb.domain.ids import AssetId, VenueId, instrument_id
 from arb.domain.instrument import Instrument
 from arb.domain.order import Position
 from arb.venues.answers import decoded
@@ -80,12 +80,12 @@ class UsdmCommissionBody(msgspec.Struct, rename="camel"):
 class UsdmIncomeBody(msgspec.Struct, rename="camel"):
     """One row of GET /fapi/v1/income."""
 
-    symbol: str
     income_type: str
     income: Decimal
     asset: str
     time: int
-    tran_id: int
+    tran_id: int | str
+    symbol: str = ""
 
     def __post_init__(self) -> None:
         check_amounts(self)
@@ -104,6 +104,7 @@ class BinanceUsdmAccount:
     ws_private_url: Final = "wss://fstream.binance.com"
     keepalive_s: Final = 1800.0
     setup_count: Final = SETUP_COUNT
+    transfers_count: Final = 1
 
     def __init__(self, credentials: Credentials, instruments: tuple[Instrument, ...]) -> None:
         self._signer = BinanceSigner(credentials)
@@ -203,7 +204,7 @@ class BinanceUsdmAccount:
         """The bookings of our instruments, oldest first."""
         require_success(answer)
         rows = decoded("binance_usdm", answer.body, _INCOME)
-        rows.sort(key=lambda row: (row.time, row.tran_id))
+        rows.sort(key=lambda row: (row.time, str(row.tran_id)))
         return tuple(
             FundingPaid(
                 at_ns=received_ns,
@@ -216,6 +217,32 @@ class BinanceUsdmAccount:
             )
             for row in rows
             if row.income_type == "FUNDING_FEE" and instrument_id("binance_usdm", row.symbol) in self._instruments
+        )
+
+    def transfers_requests(self, since_ms: int, stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
+        """GET /fapi/v1/income of transfers to and from this wallet."""
+        query = f"incomeType=TRANSFER&startTime={since_ms}&limit={_FUNDING_LIMIT}"
+        return tuple(self._read("/fapi/v1/income", query, stamp, 30) for stamp in stamps)
+
+    def parse_transfers(
+        self, answers: tuple[HttpResponse, ...], since_ms: int, received_ns: int
+    ) -> tuple[TransferSeen, ...]:
+        """What has moved the wallet since then."""
+        (answer,) = answers
+        require_success(answer)
+        rows = decoded("binance_usdm", answer.body, _INCOME)
+        rows.sort(key=lambda row: row.time)
+        return tuple(
+            TransferSeen(
+                at_ns=received_ns,
+                venue=VenueId("binance_usdm"),
+                transfer_id=str(row.tran_id),
+                asset=AssetId(row.asset),
+                amount=row.income,
+                done_ms=row.time,
+            )
+            for row in rows
+            if row.income_type == "TRANSFER" and row.time >= since_ms
         )
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:

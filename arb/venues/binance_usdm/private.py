@@ -30,6 +30,15 @@ from arb.venues.spec import AccountInbound, Alive, BalancesSeen, Fault, Reconnec
 _QUIET_EVENTS: Final = frozenset(
     ("TRADE_LITE", "ALGO_UPDATE", "CONDITIONAL_ORDER_TRIGGER_REJECT", "STRATEGY_UPDATE", "GRID_UPDATE")
 )
+_LEDGER_CAUSES: Final = {
+    "FUNDING_FEE": "funding booked",
+    "DEPOSIT": "money came",
+    "WITHDRAW": "money left",
+    "ASSET_TRANSFER": "money moved",
+    "ADMIN_DEPOSIT": "money came",
+    "ADMIN_WITHDRAW": "money left",
+}
+"""Causes whose booking stands in the income ledger only."""
 _FILLING: Final = frozenset(("TRADE", "CALCULATED"))
 """Execution types that trade; `CALCULATED` is a liquidation."""
 
@@ -183,8 +192,8 @@ def _change_facts(change: UsdmChange, instruments: Set[InstrumentId]) -> tuple[A
     for held in change.positions:
         if instrument_id("binance_usdm", held.symbol) in instruments:
             facts.extend(_position_facts(held))
-    if change.cause == "FUNDING_FEE":
-        facts.append(Reread("funding booked"))
+    if change.cause in _LEDGER_CAUSES:
+        facts.append(Reread(_LEDGER_CAUSES[change.cause]))
     return tuple(facts) or (Alive(),)
 
 

@@ -17,7 +17,7 @@ from arb.venues.simulated import dialect_binance_spot_rows as rows
 from arb.venues.simulated.auth_binance import UNKNOWN_KEY, BinanceFault, BinanceGuard
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import Closing, Out
-from arb.venues.simulated.facts import BalanceChanged, Executed, Fact, OrderChanged
+from arb.venues.simulated.facts import BalanceChanged, Executed, Fact, OrderChanged, Transferred
 from arb.venues.simulated.models import FaultKind
 from arb.venues.simulated.quota import SECOND_NS, Quota
 
@@ -103,6 +103,8 @@ class ApiSession:
         match fact:
             case OrderChanged() | Executed() if fact.view.account == self.desk.account:
                 self._event(rows.report(fact))
+            case Transferred() if fact.account == self.desk.account:
+                self._event(rows.balance_update(fact))
             case BalanceChanged() if fact.account == self.desk.account:
                 self._event(rows.account_position(fact))
 

@@ -16,7 +16,7 @@ from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import HttpAnswer, Later
 from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, selected
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
-from arb.venues.simulated.facts import OrderView, Refused
+from arb.venues.simulated.facts import OrderView, Refused, Transferred
 from arb.venues.simulated.models import FaultKind
 
 
@@ -159,6 +159,23 @@ def _coins(desk: Desk, _sent: Sent, now_ns: int) -> Found:
     return binance.answer([rows.coin_row(desk.balance(name), is_open=is_open) for name in names])
 
 
+def _deposits(desk: Desk, sent: Sent, _now_ns: int) -> Found:
+    return binance.answer([rows.deposit_row(one) for one in _moved(desk, sent) if one.amount > 0])
+
+
+def _withdrawals(desk: Desk, sent: Sent, _now_ns: int) -> Found:
+    return binance.answer([rows.withdrawal_row(one) for one in _moved(desk, sent) if one.amount < 0])
+
+
+def _moved(desk: Desk, sent: Sent) -> tuple[Transferred, ...]:
+    since = sent.get("startTime", "")
+    return desk.transfers(int(since) if since.isdigit() else 0)[::-1]
+
+
+def _no_page(_desk: Desk, _sent: Sent, _now_ns: int) -> Found:
+    return binance.answer({"total": 0})
+
+
 def _nothing(_desk: Desk, _sent: Sent, _now_ns: int) -> Found:
     return binance.answer([])
 
@@ -176,6 +193,9 @@ PRIVATE: dict[tuple[str, str], Callable[[Desk, Sent, int], Found]] = {
     ("GET", "/api/v3/account/commission"): _commission,
     ("GET", "/sapi/v1/account/apiRestrictions"): _restrictions,
     ("GET", "/sapi/v1/capital/config/getall"): _coins,
+    ("GET", "/sapi/v1/capital/deposit/hisrec"): _deposits,
+    ("GET", "/sapi/v1/capital/withdraw/history"): _withdrawals,
+    ("GET", "/sapi/v1/asset/transfer"): _no_page,
     ("GET", "/sapi/v1/margin/allPairs"): _nothing,
     ("GET", "/sapi/v1/margin/isolated/allPairs"): _nothing,
 }

@@ -7,11 +7,13 @@ Units: times UTC milliseconds; amounts as decimal texts.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from arb.domain.instrument import Instrument, InstrumentStatus
 from arb.domain.order import Balance, Liquidity, OrderState, Side
 from arb.venues.simulated.dialect_binance import Row, text
 from arb.venues.simulated.dialect_binance_orders import REASONS, STP_NAMES, status_of, tif_of, type_of
-from arb.venues.simulated.facts import ZERO, BalanceChanged, EndCause, Executed, OrderChanged, OrderView
+from arb.venues.simulated.facts import ZERO, BalanceChanged, EndCause, Executed, OrderChanged, OrderView, Transferred
 
 NETWORKS = {"BTC": "BTC", "ETH": "ETH", "XRP": "XRP", "SOL": "SOL", "USDT": "TRX", "BNB": "BSC"}
 
@@ -150,6 +152,34 @@ def account_position(fact: BalanceChanged) -> Row:
     """An outboundAccountPosition."""
     rows = [{"a": str(one.asset), "f": text(one.free), "l": text(one.locked)} for one in fact.balances]
     return {"e": "outboundAccountPosition", "E": fact.at_ns // 1_000_000, "u": fact.at_ns // 1_000_000, "B": rows}
+
+
+def balance_update(fact: Transferred) -> Row:
+    """A balanceUpdate."""
+    at_ms = fact.at_ns // 1_000_000
+    return {"e": "balanceUpdate", "E": at_ms, "a": str(fact.asset), "d": text(fact.amount), "T": at_ms}
+
+
+def deposit_row(one: Transferred) -> Row:
+    """One row of GET capital/deposit/hisrec."""
+    coin, at_ms = str(one.asset), one.at_ns // 1_000_000
+    return {
+        "id": str(one.transfer_id), "amount": text(one.amount), "coin": coin, "network": NETWORKS.get(coin, coin),
+        "status": 1, "address": "0x0", "addressTag": "", "txId": f"{one.transfer_id:064x}", "insertTime": at_ms,
+        "completeTime": at_ms, "transferType": 0, "confirmTimes": "1/1", "unlockConfirm": 0, "walletType": 0,
+    }  # fmt: skip
+
+
+def withdrawal_row(one: Transferred) -> Row:
+    """One row of GET capital/withdraw/history; the amount is told without its fee."""
+    coin = str(one.asset)
+    at = datetime.fromtimestamp(one.at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return {
+        "id": str(one.transfer_id), "amount": text(-one.amount - one.fee), "transactionFee": text(one.fee),
+        "coin": coin, "status": 6, "address": "0x0", "txId": f"{one.transfer_id:064x}", "applyTime": at,
+        "network": NETWORKS.get(coin, coin), "transferType": 0, "info": "", "confirmNo": 1, "walletType": 0,
+        "completeTime": at,
+    }  # fmt: skip
 
 
 def coin_row(held: Balance, *, is_open: bool) -> Row:

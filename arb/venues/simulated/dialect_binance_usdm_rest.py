@@ -203,15 +203,18 @@ def symbol_config(desk: Desk, sent: Sent, _now_ns: int) -> Found:
 
 
 def income(desk: Desk, sent: Sent, _now_ns: int) -> Found:
-    """GET income: funding only"""
-    symbol, since, kind = sent.get("symbol", ""), sent.get("startTime", ""), sent.get("incomeType", "FUNDING_FEE")
-    booked = [
-        rows.income_row(one)
-        for one in desk.incomes()
-        if kind == "FUNDING_FEE"
-        and symbol in ("", one.instrument.partition(":")[2])
-        and (not since.isdigit() or one.at_ns // 1_000_000 >= int(since))
-    ]
+    """GET income: funding and transfers, oldest first"""
+    symbol, since, kind = sent.get("symbol", ""), sent.get("startTime", ""), sent.get("incomeType", "")
+    since_ms = int(since) if since.isdigit() else 0
+    booked: list[binance.Row] = []
+    if kind in ("", "FUNDING_FEE"):
+        booked += [
+            rows.income_row(one)
+            for one in desk.incomes()
+            if symbol in ("", one.instrument.partition(":")[2]) and one.at_ns // 1_000_000 >= since_ms
+        ]
+    if kind in ("", "TRANSFER") and not symbol:
+        booked += [rows.transfer_row(one) for one in desk.transfers(since_ms)]
     return binance.answer(booked[-1_000:])
 
 

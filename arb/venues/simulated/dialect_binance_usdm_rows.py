@@ -23,6 +23,7 @@ from arb.venues.simulated.facts import (
     OrderView,
     PositionChanged,
     PositionView,
+    Transferred,
 )
 
 EXPIRY = {EndCause.SELF_TRADE: "1", EndCause.IOC_REMAINDER: "4", EndCause.FOK_KILLED: "5", EndCause.WOULD_TAKE: "6"}
@@ -87,6 +88,14 @@ def income_row(one: FundingSettled) -> Row:
         "symbol": one.instrument.partition(":")[2], "incomeType": "FUNDING_FEE", "income": text(one.amount),
         "asset": str(one.asset),
         "info": "FUNDING_FEE", "time": one.at_ns // 1_000_000, "tranId": one.income_id, "tradeId": "",
+    }  # fmt: skip
+
+
+def transfer_row(one: Transferred) -> Row:
+    """One row of GET income: money that came to the wallet or left it."""
+    return {
+        "symbol": "", "incomeType": "TRANSFER", "income": text(one.amount), "asset": str(one.asset), "info": "TRANSFER",
+        "time": one.at_ns // 1_000_000, "tranId": one.transfer_id, "tradeId": "",
     }  # fmt: skip
 
 

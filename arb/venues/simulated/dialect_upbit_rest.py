@@ -179,6 +179,30 @@ def api_keys(desk: Desk, _ask: Ask, now_ns: int) -> HttpAnswer:
     return body_answer([{"access_key": desk.key, "expire_at": expires}])
 
 
+def deposits(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
+    """GET /v1/deposits"""
+    return _moved(desk, ask, "deposit", "ACCEPTED")
+
+
+def withdrawals(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
+    """GET /v1/withdraws"""
+    return _moved(desk, ask, "withdraw", "DONE")
+
+
+def _moved(desk: Desk, ask: Ask, kind: str, state: str) -> HttpAnswer:
+    """Newest first; a withdrawal's amount is told without its fee."""
+    limit = first(query_of(ask), "limit")
+    wanted = [one for one in desk.transfers(0) if (one.amount > 0) is (kind == "deposit")][::-1]
+    return body_answer([
+        {"type": kind, "uuid": f"7a45fe70-0000-4000-8000-{one.transfer_id:012x}", "currency": str(one.asset),
+         "net_type": str(one.asset), "txid": f"{one.transfer_id:064x}", "state": state,
+         "created_at": (at := datetime.fromtimestamp(one.at_ns // 1_000_000 / 1e3, KST).isoformat()), "done_at": at,
+         "amount": f"{abs(one.amount) - (0 if kind == 'deposit' else one.fee):f}", "fee": f"{one.fee:f}",
+         "transaction_type": "default"}
+        for one in wanted[: min(int(limit), 100) if limit.isdigit() else 100]
+    ])  # fmt: skip
+
+
 # --- orders ---------------------------------------------------------------------------------------
 
 
@@ -341,6 +365,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "/v1/orders/closed"): closed_orders,
     ("GET", "/v1/status/wallet"): wallets,
     ("GET", "/v1/api_keys"): api_keys,
+    ("GET", "/v1/deposits"): deposits,
+    ("GET", "/v1/withdraws"): withdrawals,
     ("POST", "/v1/orders"): place,
     ("POST", "/v1/orders/test"): test_order,
     ("POST", "/v1/orders/cancel_and_new"): cancel_and_new,

@@ -11,7 +11,7 @@ from typing import Protocol
 import attrs
 
 from arb.domain.effects import Cancel, Query
-from arb.domain.events import FundingPaid, WalletState
+from arb.domain.events import FundingPaid, TransferSeen, WalletState
 from arb.domain.fees import FeeSchedule
 from arb.domain.instrument import Instrument
 from arb.domain.order import ApprovedOrder, Balance, Fill, OrderUpdate, Position
@@ -151,6 +151,23 @@ class AccountProtocol(Protocol):
         Raises:
             ProtocolError: the answer cannot be understood.
             VenueUnavailable: the answer is an error of the venue.
+        """
+
+    @property
+    def transfers_count(self) -> int:
+        """How many stamps `transfers_requests` needs."""
+
+    def transfers_requests(self, since_ms: int, stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
+        """Money that came or left since a UTC time: deposits, withdrawals, transfers between our own wallets."""
+
+    def parse_transfers(
+        self, answers: tuple[HttpResponse, ...], since_ms: int, received_ns: int
+    ) -> tuple[TransferSeen, ...]:
+        """What has moved the balance since then, oldest first; one seen twice has the same `transfer_id`.
+
+        Raises:
+            ProtocolError: an answer cannot be understood.
+            VenueUnavailable: an answer is an error of the venue.
         """
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from arb.domain.errors import ProtocolError
-from arb.domain.events import FundingPaid, WalletState
+from arb.domain.events import FundingPaid, TransferSeen, WalletState
 from arb.domain.fees import FeeSchedule
 from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
@@ -35,6 +35,7 @@ from arb.venues.upbit.errors import require_success
 from arb.venues.upbit.orders import DEFAULT_BUCKET, UpbitOrderBody, UpbitOrders, korean_ns, order_facts
 from arb.venues.upbit.private import UpbitHolding, frame_facts, held_balances
 from arb.venues.upbit.signing import UpbitSigner
+from arb.venues.upbit.transfers import TRANSFER_PATHS, TRANSFERS_QUERY, parse_transfers
 
 _OPENING: Final = '[{{"ticket":"{ticket}"}},{{"type":"myOrder"}},{{"type":"myAsset"}},{{"format":"DEFAULT"}}]'
 _OPEN_ORDERS_LIMIT: Final = 100
@@ -79,6 +80,7 @@ class UpbitAccount:
     ws_private_url: Final = "wss://api.upbit.com/websocket/v1/private"
     keepalive_s: Final = None
     setup_count: Final = 0
+    transfers_count: Final = len(TRANSFER_PATHS)
 
     def __init__(self, credentials: Credentials, instruments: tuple[Instrument, ...]) -> None:
         self._signer = UpbitSigner(credentials)
@@ -176,6 +178,20 @@ class UpbitAccount:
     def parse_funding(self, answer: HttpResponse, received_ns: int) -> tuple[FundingPaid, ...]:
         """Spot: nothing is funded."""
         return ()
+
+    def transfers_requests(self, since_ms: int, stamps: tuple[Stamp, ...]) -> tuple[HttpRequest, ...]:
+        """The newest deposits and withdrawals; the venue takes no time to begin from."""
+        return tuple(
+            self._read(path, TRANSFERS_QUERY, stamp) for path, stamp in zip(TRANSFER_PATHS, stamps, strict=True)
+        )
+
+    def parse_transfers(
+        self, answers: tuple[HttpResponse, ...], since_ms: int, received_ns: int
+    ) -> tuple[TransferSeen, ...]:
+        """What was done since then."""
+        for answer in answers:
+            require_success(answer)
+        return parse_transfers(answers, since_ms, received_ns)
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:
         """GET /v1/status/wallet; the venue says that it lags by minutes."""

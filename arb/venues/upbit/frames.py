@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from msgspec import Struct, field
 
 from arb.venues.answers import Count
+from arb.venues.exact import check_amounts
 
 N = TypeVar("N")
 
@@ -69,6 +70,9 @@ class UpbitTrade(Struct, Generic[N], frozen=True, tag_field="type", tag="trade")
     ask_bid: str
     sequential_id: Count
 
+    def __post_init__(self) -> None:
+        check_amounts(self)
+
 
 class UpbitTradeSimple(Struct, Generic[N], frozen=True, tag_field="ty", tag="trade"):
     """An execution, short names."""
@@ -81,6 +85,9 @@ class UpbitTradeSimple(Struct, Generic[N], frozen=True, tag_field="ty", tag="tra
     ask_bid: str = field(name="ab")
     sequential_id: Count = field(name="sid")
 
+    def __post_init__(self) -> None:
+        check_amounts(self)
+
 
 class UpbitTicker(Struct, Generic[N], frozen=True, tag_field="type", tag="ticker"):
     """Last price and the market's state."""
@@ -91,6 +98,9 @@ class UpbitTicker(Struct, Generic[N], frozen=True, tag_field="type", tag="ticker
     market_state: str | None = None
     is_trading_suspended: bool | None = None
 
+    def __post_init__(self) -> None:
+        check_amounts(self)
+
 
 class UpbitTickerSimple(Struct, Generic[N], frozen=True, tag_field="ty", tag="ticker"):
     """Last price and the market's state, short names."""
@@ -100,6 +110,9 @@ class UpbitTickerSimple(Struct, Generic[N], frozen=True, tag_field="ty", tag="ti
     trade_price: N = field(name="tp")
     market_state: str | None = field(name="ms", default=None)
     is_trading_suspended: bool | None = field(name="its", default=None)
+
+    def __post_init__(self) -> None:
+        check_amounts(self)
 
 
 AnyBook = UpbitBook[N] | UpbitBookSimple[N]

@@ -66,8 +66,8 @@ class AccountParts:
     """Told every order update (`VenueOrders.heard`)."""
     heartbeat: WsHeartbeat
     max_connection_s: float | None
-    funding_since_ms: int
-    """Funding booked before this is not asked for."""
+    bookings_since_ms: int
+    """Funding and transfers booked before this are not asked for."""
     ws_limits: WsLimits = attrs.field(factory=WsLimits)
 
 
@@ -80,7 +80,7 @@ class VenueAccount:
         self._read_lock = trio.StrictFIFOLock()
         self._is_reading = False
         self._held: list[Event] = []
-        self._funding_since_ms = parts.funding_since_ms
+        self._funding_since_ms = parts.bookings_since_ms
 
     async def run_stream(self) -> None:
         """One private connection after the other as they reach their age limit; ends only by failing.
@@ -97,7 +97,7 @@ class VenueAccount:
             self._tell_down("renewed before the venue's age limit")
 
     async def read(self, reason: str) -> None:
-        """Read balances, positions, open orders and funding again; tell them, then `Reconciled`.
+        """Read funding, transfers, balances, positions and open orders again; tell them, then `Reconciled`.
 
         Raises:
             VenueUnavailable: no answer, or none that can be understood.
@@ -194,7 +194,7 @@ class VenueAccount:
                 assert_never(inbound)
 
     async def _snapshot(self) -> list[Event]:
-        """Balances, positions and open orders, funding, and the line under them."""
+        """What was booked, balances, positions and open orders, and the line under them."""
         parts, protocol = self._parts, self._protocol
         stamps = tuple(parts.stamp() for _ in range(protocol.snapshot_count(parts.instruments)))
         requests = protocol.snapshot_requests(parts.instruments, stamps)
@@ -213,9 +213,9 @@ class VenueAccount:
                 parts.tap.fault(parts.feed, b" ".join(answer.body for answer in answers), inbound.detail)
             if isinstance(inbound, OrderUpdate) and inbound.state is OrderState.OPEN:
                 open_orders.append(inbound)
-        funding = await self._funding()
+        booked = [*await self._funding(), *await self._transfers()]
         at_ns = parts.clock.monotonic_ns()
-        return [*holdings, *funding, Reconciled(at_ns=at_ns, venue=parts.venue, open_orders=tuple(open_orders))]
+        return [*booked, *holdings, Reconciled(at_ns=at_ns, venue=parts.venue, open_orders=tuple(open_orders))]
 
     async def _funding(self) -> list[Event]:
         parts = self._parts
@@ -229,6 +229,18 @@ class VenueAccount:
             raise VenueUnavailable(parts.venue, f"funding not understood: {error.detail}") from error
         self._funding_since_ms = max((booking.settled_ms for booking in bookings), default=self._funding_since_ms)
         return list(bookings)
+
+    async def _transfers(self) -> list[Event]:
+        """Always from the beginning: a deposit is listed long before it counts, and none counts twice."""
+        parts, protocol = self._parts, self._protocol
+        stamps = tuple(parts.stamp() for _ in range(protocol.transfers_count))
+        requests = protocol.transfers_requests(parts.bookings_since_ms, stamps)
+        answers = [await parts.http.read(request, Priority.QUERY) for request in requests]
+        try:
+            seen = protocol.parse_transfers(tuple(answers), parts.bookings_since_ms, parts.clock.monotonic_ns())
+        except ProtocolError as error:
+            raise VenueUnavailable(parts.venue, f"transfers not understood: {error.detail}") from error
+        return list(seen)
 
     def _event_of(self, inbound: BalancesSeen | Position | OrderUpdate | Fill) -> Event:
         now_ns = self._parts.clock.monotonic_ns()

@@ -131,6 +131,14 @@ class Words:
         )  # fmt: skip
         return (paid,)
 
+    transfers_count = 0
+
+    def transfers_requests(self, since_ms, stamps):
+        return ()
+
+    def parse_transfers(self, answers, since_ms, received_ns):
+        return ()
+
 
 class Rig:
     def __init__(self, account, ws, inbox, tap, asked, heard) -> None:
@@ -177,7 +185,7 @@ async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_conne
                 ws_private_url=Words.ws_private_url, dialer=ws, http=http, sink=inbox, tap=tap, clock=clock,
                 stamp=lambda: Stamp(wall_ms=0, nonce=str(next(nonces))), heard=heard.append,
                 heartbeat=WsHeartbeat(after_s=10.0, within_s=5.0), max_connection_s=max_connection_s,
-                funding_since_ms=5,
+                bookings_since_ms=5,
             )  # fmt: skip
             account = VenueAccount(parts)
             async with trio.open_nursery() as inner:
@@ -203,7 +211,7 @@ def saying(*lines, seen=None):
     return serve
 
 
-SNAPSHOT = [BalanceSeen, PositionSeen, OrderUpdated, FundingPaid, Reconciled, FeedUp]
+SNAPSHOT = [FundingPaid, BalanceSeen, PositionSeen, OrderUpdated, Reconciled, FeedUp]
 
 
 async def test_after_every_connect_the_account_is_read_and_then_the_stream_goes_on(autojump_clock):
