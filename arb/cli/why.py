@@ -1,6 +1,6 @@
 """`arb why CONFIG`: why there was no trade, from the refusals that the engine recorded minute by minute.
 
-Owns: reading `refusals.csv` (highest revision of a row) and its summary by pair, direction and reason.
+Owns: the summary of `refusals.csv` by pair, direction and reason, and the entry that came closest.
 Never: needs a running engine.
 Units: bps; minutes are UTC in the table and in `--json`, KST (UTC+9) for people.
 """
@@ -8,7 +8,6 @@ Units: bps; minutes are UTC in the table and in `--json`, KST (UTC+9) for people
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import sys
 from collections.abc import Iterable
@@ -20,8 +19,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table as Grid
 
+from arb.cli.reports.sheets import Row, elsewhere, measure, sheets_of
 from arb.cli.settings import load_settings
-from arb.domain.errors import ConfigError
+from arb.domain.effects import Table
 
 
 @attrs.frozen(kw_only=True)
@@ -38,6 +38,8 @@ class RefusalSummary:
     missed_bps: float | None
     """By how much it missed, at best."""
     last_minute: str
+    best_minute: str = ""
+    """When the best net edge was seen; empty without one."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,35 +65,25 @@ def run(args: argparse.Namespace) -> int:
     settings = load_settings(
         args.config, overrides=args.overrides, flags={"mode": args.mode}, environ=os.environ
     ).settings
-    path = Path(settings.data_dir.format(mode=settings.mode.value)) / "csv" / "refusals.csv"
-    rows = summarise(_newest(path), args.pair, args.last)
+    sheets = sheets_of(settings)
+    rows = summarise(sheets.rows(Table.REFUSALS), args.pair, args.last)
     if args.json:
         sys.stdout.write(msgspec.json.encode([attrs.asdict(row) for row in rows]).decode() + "\n")
     elif not rows:
-        sys.stdout.write(f"no refusals are recorded in {path}\n")
+        sys.stdout.write(f"no refusals are recorded in {sheets.folder}{elsewhere(settings)}\n")
     else:
-        Console().print(grid(rows))
+        console = Console()
+        console.print(grid(rows))
+        console.print(closest(rows), soft_wrap=True, highlight=False)
     return 0
 
 
-def _newest(path: Path) -> list[dict[str, str]]:
-    """Rows of the table at their highest revision."""
-    if not path.exists():
-        raise ConfigError(f"{path}: there is no such file; run the engine in this mode first")
-    newest: dict[str, dict[str, str]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["id"] not in newest or int(row["rev"]) >= int(newest[row["id"]]["rev"]):
-                newest[row["id"]] = row
-    return list(newest.values())
-
-
-def summarise(rows: Iterable[dict[str, str]], pair: str | None, last: int | None) -> list[RefusalSummary]:
+def summarise(rows: Iterable[Row], pair: str | None, last: int | None) -> list[RefusalSummary]:
     """Group by pair, direction and reason; most frequent first."""
     kept = [row for row in rows if pair is None or row["pair"] == pair]
     minutes = sorted({row["minute"] for row in kept})
     since = minutes[-last] if last and len(minutes) >= last else ""
-    groups: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in kept:
         if row["minute"] >= since:
             groups.setdefault((row["pair"], row["direction"], row["reason"]), []).append(row)
@@ -99,18 +91,32 @@ def summarise(rows: Iterable[dict[str, str]], pair: str | None, last: int | None
     return sorted(found, key=lambda row: (row.pair, -row.count, row.reason))
 
 
-def _summary(key: tuple[str, str, str], group: list[dict[str, str]]) -> RefusalSummary:
-    edges = [float(row["best_net_bps"]) for row in group if row["best_net_bps"] not in ("", "-inf", "inf", "nan")]
-    missed = [float(row["missed_bps"]) for row in group if row["missed_bps"] not in ("", "-inf", "inf", "nan")]
+def closest(rows: Iterable[RefusalSummary]) -> str:
+    """The refused entry that came nearest to its threshold, in a sentence."""
+    near = [row for row in rows if row.missed_bps]
+    if not near:
+        return "no refused edge was below its threshold: what stood in the way is the reason itself"
+    best = min(near, key=lambda row: row.missed_bps or 0.0)
+    return (
+        f"closest: {best.pair} {best.direction} {_bps(best.best_net_bps)} bps at {kst_minute(best.best_minute)} KST, "
+        f"{best.missed_bps:.2f} bps short ({best.reason})"
+    )
+
+
+def _summary(key: tuple[str, str, str], group: list[Row]) -> RefusalSummary:
+    edges = [(edge, row["minute"]) for row in group if (edge := measure(row, "best_net_bps")) is not None]
+    missed = [gap for row in group if (gap := measure(row, "missed_bps")) is not None]
+    best = max(edges, default=None)
     return RefusalSummary(
         pair=key[0],
         direction=key[1],
         reason=key[2],
         count=sum(int(row["count"]) for row in group),
         minutes=len({row["minute"] for row in group}),
-        best_net_bps=max(edges, default=None),
+        best_net_bps=best[0] if best is not None else None,
         missed_bps=min(missed, default=None),
         last_minute=max(row["minute"] for row in group),
+        best_minute=best[1] if best is not None else "",
     )
 
 

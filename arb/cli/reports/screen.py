@@ -1,0 +1,166 @@
+"""A statement on a terminal.
+
+Owns: how numbers look to a person: KRW in whole won, USDT in cents, thousands apart, right under each other.
+Never: rounds what it adds; every sum was made of exact values before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Context, Decimal
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+from arb.cli.reports.results import COMPONENTS
+from arb.cli.reports.sheets import kst_text
+from arb.cli.reports.statement import PnlLine, Statement
+from arb.state.attribution import Attribution
+
+HEADINGS = ("spread", "slippage", "fees", "funding", "fx", "rounding", "total")
+NINE_DIGITS = Context(prec=9)
+WORST = 8
+"""So many refusals are shown; `arb why` has all."""
+
+
+def show(console: Console, statement: Statement) -> None:
+    """Print everything, most wanted first."""
+    until = f", newest row {kst_text(statement.until)} KST" if statement.until is not None else ""
+    console.print(f"{statement.mode}, {statement.period}{until}", highlight=False, soft_wrap=True)
+    console.print(f"{statement.folder}\n", highlight=False, soft_wrap=True, style="dim")
+    for name, parts_name in (("KRW", "krw"), ("USDT", "usdt")):
+        console.print(pnl_grid(statement, name, parts_name))
+        console.print()
+    console.print(activity_grid(statement))
+    for grid in (opened_grid(statement), incidents_grid(statement), refusals_grid(statement), account_grid(statement)):
+        if grid.row_count:
+            console.print()
+            console.print(grid)
+    for item in statement.left_over:
+        text = f"left over on {item.pair}/{item.leg}: {item.qty:f} at a cost of {item.cost:,.2f} {_quote(item.leg)}"
+        console.print(text, highlight=False, soft_wrap=True)
+    for note in statement.notes:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
+    for fault in statement.faults:
+        console.print(f"ERROR: {fault}", highlight=False, soft_wrap=True, markup=False, style="bold red")
+
+
+def pnl_grid(statement: Statement, currency: str, name: str) -> Grid:
+    """PnL by day and pair, then by pair, then in all."""
+    grid = grid_of(f"PnL, {currency}", ("day KST", "pair"), HEADINGS)
+    decimals = 0 if currency == "KRW" else 2
+    blocks = [statement.lines, statement.pairs if len(statement.pairs) > 1 else (), (statement.total,)]
+    for block in (block for block in blocks if block):
+        for line in block:
+            parts: Attribution = getattr(line, name)
+            cells = [amount(getattr(parts, part), decimals) for part in (*COMPONENTS, "total")]
+            grid.add_row(line.day or "all", line.pair or "all", *cells)
+        grid.add_section()
+    return grid
+
+
+def activity_grid(statement: Statement) -> Grid:
+    """How often, how well, how long, how much."""
+    grid = grid_of("Trades", ("day KST", "pair"), ("closed", "won", "win rate", "avg held", "turnover KRW"))
+    for line in (*statement.lines, statement.total):
+        grid.add_row(line.day or "all", line.pair or "all", *activity(line))
+    return grid
+
+
+def activity(line: PnlLine) -> tuple[str, str, str, str, str]:
+    """Counts of a line as text."""
+    rate = f"{line.win_rate:.1%}" if line.win_rate is not None else "–"
+    return str(line.trades), str(line.wins), rate, duration(line.avg_held_s), amount(line.turnover_krw, 0, sign="")
+
+
+def opened_grid(statement: Statement) -> Grid:
+    """Open positions at their marks."""
+    numbers = ("qty", "entry A", "mark A", "entry B", "mark B", "marked KRW")
+    grid = grid_of("Open, at mids and mark prices", ("pair", "direction", "since KST", "marked KST"), numbers)
+    for line in statement.opened:
+        prices = map(shown_price, (line.entry_price_a, line.mark_price_a, line.entry_price_b, line.mark_price_b))
+        marked = amount(line.krw.total, 0) if line.krw is not None else "–"
+        since, at = (kst_text(at)[5:] if at is not None else "–" for at in (line.opened, line.marked))
+        grid.add_row(line.pair, line.direction, since, at, plain_number(line.qty_a), *map(plain_number, prices), marked)
+    return grid
+
+
+def incidents_grid(statement: Statement) -> Grid:
+    """Incidents; their cost is inside the PnL above."""
+    grid = grid_of("Incidents (their cost is part of the PnL)", ("opened KST", "pair", "kind", "end"), ("cost KRW",))
+    for line in statement.incidents:
+        opened = kst_text(line.opened) if line.opened is not None else "–"
+        grid.add_row(opened, line.pair, line.kind, line.resolution, amount(line.cost_krw, 0))
+    if statement.incidents:
+        grid.add_section()
+        grid.add_row("all", "", "", "", amount(statement.incident_cost_krw, 0))
+    return grid
+
+
+def refusals_grid(statement: Statement) -> Grid:
+    """The most frequent refusals."""
+    grid = grid_of("Refusals (arb why has all)", ("pair", "reason"), ("count", "best bps", "missed bps"))
+    for row in sorted(statement.refusals, key=lambda item: -item.count)[:WORST]:
+        grid.add_row(row.pair, row.reason, f"{row.count:,}", _bps(row.best_net_bps), _bps(row.missed_bps))
+    return grid
+
+
+def account_grid(statement: Statement) -> Grid:
+    """The newest reading of the whole account."""
+    grid = grid_of("Account, newest reading", ("part",), ("KRW", "USDT"))
+    for line in statement.account[-1:]:
+        for part, krw in line.krw.items():
+            grid.add_row(part.replace("_", " "), amount(krw, 0, sign=""), amount(line.usdt[part], 2, sign=""))
+    return grid
+
+
+def grid_of(title: str, words: Iterable[str], numbers: Iterable[str]) -> Grid:
+    """An empty table: words to the left, numbers to the right."""
+    grid = Grid(
+        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0), pad_edge=False,
+        header_style="dim",
+    )  # fmt: skip
+    for word in words:
+        grid.add_column(word, no_wrap=True)
+    for name in numbers:
+        grid.add_column(name, justify="right", no_wrap=True)
+    return grid
+
+
+def amount(value: Decimal | None, decimals: int, *, sign: str = "+") -> str:
+    """An amount rounded for the eye, thousands apart; zero without a sign."""
+    if value is None:
+        return "–"
+    shown = f"{value:,.{decimals}f}"
+    if not shown.strip("-0.,"):
+        return shown.lstrip("-")
+    return f"{value:{sign},.{decimals}f}"
+
+
+def plain_number(value: Decimal | None) -> str:
+    """Every digit that counts."""
+    if value is None:
+        return "–"
+    text = f"{value:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def shown_price(value: Decimal | None) -> Decimal | None:
+    """A price or an average of prices, to nine digits."""
+    return NINE_DIGITS.plus(value) if value is not None else None
+
+
+def duration(seconds: float | None) -> str:
+    """Hours, minutes and seconds."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _quote(leg: str) -> str:
+    return "KRW" if leg == "a" else "USDT"
+
+
+def _bps(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
