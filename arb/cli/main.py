@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "inspect": "decode captured raw frames to normalised events",
     "sim": "serve the simulated venues alone",
     "bench": "measure the program on this machine",
+    "report": "what was earned and where it came from; facts for a tax return",
     "why": "why there was no trade: refusals, best edge, by how much it missed",
     "pause": "open nothing any more, on one pair or on all",
     "resume": "end what only a person may end: a pause, a flatten, a loss limit",

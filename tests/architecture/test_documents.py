@@ -20,7 +20,7 @@ DOCUMENTS = tuple(
     sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
 )
 COMING = frozenset(
-    {"report", "doctor", "init", "health", "watch"} | {"migrate", "record", "backtest", "replay", "tune"}
+    {"doctor", "init", "health", "watch"} | {"migrate", "record", "backtest", "replay", "tune"}
 )
 """Commands that a document may name as coming later."""
 
