@@ -46,7 +46,19 @@ from arb.domain.events import (
     VenueStatus,
 )
 from arb.domain.ids import InstrumentId, PairId
-from arb.engine import accounting, charges, folding, guards, reconciling, renewing, repairing, rows, trading, working
+from arb.engine import (
+    accounting,
+    charges,
+    daily,
+    folding,
+    guards,
+    reconciling,
+    renewing,
+    repairing,
+    rows,
+    trading,
+    working,
+)
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import NO_EFFECTS, Difference, Lane, Memory, Turn
 from arb.engine.renewing import new_memory, told_anew
@@ -262,6 +274,7 @@ class Engine:
             folding.watch_positions(turn)
         reconciling.ask_again(turn)
         guards.check_results(turn)
+        daily.look_after(turn)
         for item in self._by_edge():
             lane = memory.lanes[item.pair.id]
             if event.is_loop:

@@ -111,6 +111,12 @@ class Lane:
     """So near that closing may reach as far as an escalated order."""
     wallet_closed_ns: int | None = None
     wallet_reopened_ns: int | None = None
+    identity_checked: str = ""
+    """Run and risk day on which both instruments were last compared."""
+    is_other_asset: bool = False
+    """They did not price one asset then: nothing is opened."""
+    advised_day: int = -1
+    """Risk day on which a person was last told that balances have drifted."""
 
 
 @attrs.define(kw_only=True)
@@ -171,6 +177,7 @@ class Memory:
     venue_up_ns: dict[VenueId, int] = attrs.field(factory=dict)
     """When a venue came back from maintenance."""
     position_check_ns: int = 0
+    advised_ns: int = NEVER_NS
     spreads_ns: int = NEVER_NS
     funding_day_krw: dict[PairId, float] = attrs.field(factory=dict)
     funding_day: int = -1

@@ -83,6 +83,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         reopened_ns=_reopened_ns(memory, config, view),
         is_tradable=view.is_exit_tradable,
         blocked=lane.blocked,
+        is_other_asset=lane.is_other_asset,
         is_busy=bool(lane.legs),
         has_position=view.position is not None and not _adds(config, view.position, intent),
         funding=view.funding,

@@ -63,6 +63,8 @@ class RiskView:
     """When a venue of the pair came back from maintenance."""
     is_tradable: bool
     blocked: str
+    is_other_asset: bool
+    """Both instruments did not price one asset when they were last compared, at the start or this day."""
     is_busy: bool
     has_position: bool
     funding: FundingRateSeen | None
@@ -201,7 +203,9 @@ def listing(intent: Intent, view: RiskView) -> Refusal | None:
 
 
 def identity(intent: Intent, view: RiskView) -> Refusal | None:
-    """Both instruments still price the same asset."""
+    """Both instruments still price the same asset, and did so at the start and this day."""
+    if view.is_other_asset and intent.kind is IntentKind.ENTER:
+        return unsafe("identity")
     if view.mid_a <= 0 or view.mid_b <= 0 or view.fx_mid <= 0:
         return None
     dev = abs(view.mid_a / (view.mid_b / float(view.pair.multiplier) * view.fx_mid) - 1)
