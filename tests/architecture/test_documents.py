@@ -19,9 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = tuple(
     sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
 )
-COMING = frozenset(
-    {"doctor", "init", "health", "watch"} | {"migrate", "record", "backtest", "replay", "tune"}
-)
+COMING = frozenset({"init", "watch"} | {"migrate", "record", "backtest", "replay", "tune"})
 """Commands that a document may name as coming later."""
 
 _QUOTED = re.compile(r"`([^`\n]+)`")

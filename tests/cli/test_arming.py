@@ -178,6 +178,13 @@ def test_a_limit_of_nothing_is_no_verified_limit(name):
     assert arming_conditions(with_limit(READY, **{name: Decimal(0)})) == (f"limits_unverified: {name} not above 0",)
 
 
+def test_the_runbook_says_what_to_do_about_each():
+    runbook = Path("docs/runbook.md").read_text(encoding="utf-8")
+
+    for name in LOST:
+        assert f"`{name.partition(':')[0]}`" in runbook, name
+
+
 def permissions(may_withdraw: bool | None, is_sub_account: bool | None) -> KeyPermissions:
     return KeyPermissions(
         may_trade=None,
