@@ -93,9 +93,7 @@ def _marks(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[s
 def _told(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[str, Decimal]:
     holdings = turn.memory.ledger.holdings
     found: dict[str, Decimal] = {asset: holdings.total_of(asset) for asset in CASH}
-    for venue, balances in holdings.balances.items():
-        if BNB in balances:
-            found[key_of(venue, BNB)] = balances[BNB].total
+    found |= {key_of(venue, BNB): holdings.total(venue, BNB) for venue in holdings.balances}
     for _, _, instrument in legs:
         key = _key(instrument)
         if key in found:

@@ -284,7 +284,10 @@ class Ledger:
         self.totals = self.totals.on_day((wall_ns + self.day_offset_ns) // DAY_NS)
 
     def fx_exposure_usdt(self, home_usdt: Decimal) -> Decimal:
-        """What moves with USDT/KRW: cash, contract notionals, hedges, less what is held at home on purpose."""
+        """What moves with USDT/KRW: cash, contract notionals, less what is held at home on purpose.
+
+        A hedge is USDT sold out of that cash, so it is in the venues' word and not taken off a second time.
+        """
         contracts = exact_sum(
             (position.open_b_usdt if position.direction is Direction.LONG_A else -position.open_b_usdt)
             for position in self.positions.values()

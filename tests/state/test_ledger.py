@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,6 +133,77 @@ def test_fx_exposure_is_cash_and_contracts_less_home() -> None:
     booked(ledger, "2", "b", Side.SELL, "0.1", "103000")
 
     assert ledger.fx_exposure_usdt(D(15_000)) == D(10_300)
+
+
+def test_a_hedge_shows_in_the_cash_it_was_sold_from_and_is_counted_once() -> None:
+    ledger = opened()
+    usdm, upbit = VenueId("binance_usdm"), VenueId("upbit")
+    for venue, amount in ((usdm, "10000"), (upbit, "10300")):
+        cash = (Balance(make.USDT, D(amount), D(0)),)
+        ledger.see_balances(BalanceSeen(at_ns=0, venue=venue, balances=cash, is_full=True))
+    booked(ledger, "1", "b", Side.SELL, "0.1", "103000")
+    assert ledger.fx_exposure_usdt(D(20_300)) == D(10_300)
+
+    rules = make.instrument(make.FX_BOOK, base=make.USDT, tick="0.5", lot="1e-8")
+    hedge = make.fill(rules.id, "2", Side.SELL, "10300", "1450")
+    ledger.book_fill(hedge, rules, make.tag("fx", "1450"), fx_mid=D("1450.5"), fee=Fee(D("7467.5"), make.KRW))
+    sold = (Balance(make.USDT, D(0), D(0)),)
+    ledger.see_balances(BalanceSeen(at_ns=1, venue=upbit, balances=sold, is_full=True))
+
+    assert ledger.fx_exposure_usdt(D(20_300)) == 0
+
+
+def test_a_short_a_position_owes_what_its_contract_bought() -> None:
+    ledger = opened(Direction.SHORT_A)
+    booked(ledger, "1", "b", Side.BUY, "0.1", "103000")
+
+    assert ledger.fx_exposure_usdt(D(0)) == D(-10_300)
+
+
+def test_a_result_that_its_parts_do_not_explain_is_not_believed() -> None:
+    ledger = opened()
+    booked(ledger, "1", "a", Side.BUY, "0.1", "148800000")
+    position = ledger.positions[make.BTC_PAIR]
+    ledger.positions[make.BTC_PAIR] = attrs.evolve(position, krw=position.krw + D("0.01"))
+
+    with pytest.raises(InvariantBroken, match="kept while it was open"):
+        ledger.close_position(make.BTC_PAIR, fx_mid=D("1450.5"), at_ns=1, wall_ns=1, reason="x")
+
+
+def test_funding_that_comes_late_revises_the_position_it_belongs_to_at_its_own_closing_fx() -> None:
+    ledger = opened()
+    booked(ledger, "1", "a", Side.BUY, "0.1", "148800000")
+    booked(ledger, "2", "a", Side.SELL, "0.1", "148800000")
+    closed = ledger.close_position(make.BTC_PAIR, fx_mid=D("1450.5"), at_ns=5, wall_ns=5 * 10**9, reason="x")
+    before = ledger.totals
+    paid = FundingPaid(
+        at_ns=9, instrument=make.B_BTC, income_id="1", amount=D(2), asset=make.USDT, rate=None, settled_ms=4000
+    )
+
+    booking = ledger.book_funding(paid, make.BTC_PAIR, D(1400))
+
+    assert booking is not None
+    assert booking.ended is not None
+    assert (booking.ended.krw.total - closed.krw.total, booking.ended.krw.fx) == (D(2901), D(0))
+    assert booking.ended.krw.funding == D(2901)
+    assert ledger.totals.realised_krw - before.realised_krw == D(2901)
+    assert (ledger.totals.trade_count, booking.ended.revision) == (before.trade_count, closed.revision + 1)
+    assert ledger.book_funding(paid, make.BTC_PAIR, D(1400)) is None
+
+
+@pytest.mark.parametrize(("settled_s", "is_its"), [(10, True), (-30, True), (-61, False)])
+def test_a_position_opened_while_a_settlement_goes_on_has_paid_it(settled_s: int, *, is_its: bool) -> None:
+    ledger = Ledger(0)
+    ledger.open_position(attrs.evolve(make.position(), opened_wall_ns=1000 * 10**9))
+    paid = FundingPaid(
+        at_ns=0, instrument=make.B_BTC, income_id="1", amount=D(2), asset=make.USDT, rate=None,
+        settled_ms=(1000 + settled_s) * 1000,
+    )  # fmt: skip
+
+    booking = ledger.book_funding(paid, make.BTC_PAIR, D(1400))
+
+    assert booking is not None
+    assert (booking.position is not None) is is_its
 
 
 def test_funding_and_transfers_count_once() -> None:
