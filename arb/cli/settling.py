@@ -51,7 +51,8 @@ TICK_S: Final = 0.5
 async def settle(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
     """Let the core learn what the venues say until it agrees with them, then decide where orders go.
 
-    An errand that needs no trading never gets beyond: it ends the run from here.
+    An errand that needs no trading never gets beyond, nor does a run that may send nothing: both have asked for the
+    end, which cancels this.
 
     Raises:
         UnsafeToTrade: a quantity that nothing explains, or keys that fail while something real is open.
@@ -60,7 +61,7 @@ async def settle(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None
     if parts.errand is not None and not parts.errand.errand.needs_trading:
         if not parts.stop.is_asked:
             parts.stop.ask(Stop.GRACEFUL, f"{parts.errand.errand.name}: the venues could not be read in time")
-        return
+        await trio.sleep_forever()
     keys = await read_keys(parts)
     missing = arming_conditions(facts_of(parts, read_file(parts), keys))
     engine = parts.engine
@@ -73,11 +74,12 @@ async def settle(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None
     safety.info("start_decided", extra={"start": verdict.start.value, "missing": "; ".join(verdict.words)})
     _act(parts, verdict)
     parts.keys, parts.missing = keys, missing
-    if verdict.start is not Start.SHADOW:
-        now_ns = parts.around.clock.monotonic_ns()
-        parts.sink.put_account(ArmingSeen(at_ns=now_ns, is_armed=verdict.start is Start.ARMED, missing=missing))
-        parts.sight.armed(missing)
-        task_status.started()
+    if verdict.start is Start.SHADOW:
+        await trio.sleep_forever()
+    now_ns = parts.around.clock.monotonic_ns()
+    parts.sink.put_account(ArmingSeen(at_ns=now_ns, is_armed=verdict.start is Start.ARMED, missing=missing))
+    parts.sight.armed(missing)
+    task_status.started()
 
 
 def _act(parts: Assembly, verdict: StartVerdict) -> None:
