@@ -92,7 +92,7 @@ async def reset(stream: trio.abc.Stream) -> None:
     inner = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
     if isinstance(inner, MemoryStream):
         inner.abort()
-    elif isinstance(inner, trio.SocketStream):
+    elif isinstance(inner, trio.SocketStream) and inner.socket.fileno() >= 0:
         inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     await trio.aclose_forcefully(stream)
 

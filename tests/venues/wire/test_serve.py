@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import cast
 
 import h11
@@ -13,7 +14,7 @@ from arb.ports import Endpoint
 from arb.venues.simulated.dialect import Ask, Closing, HttpAnswer, Later, Out, Session, StreamRules
 from arb.venues.simulated.facts import Fact
 from arb.venues.wire.memory import MemoryNetwork, memory_pair, open_memory_network
-from arb.venues.wire.serve import VenueFront, serve_venue
+from arb.venues.wire.serve import VenueFront, reset, serve_venue
 
 HOST = Endpoint(host="venue", port=80, is_tls=False)
 
@@ -277,3 +278,13 @@ async def test_a_memory_stream_waits_for_its_reader_and_ends_after_what_was_sent
     assert len(got) == 1_000_000
     with pytest.raises(trio.BrokenResourceError):
         await right.send_all(b"y")
+
+
+async def test_a_connection_that_is_closed_already_can_be_reset_once_more() -> None:
+    here, there = socket.socketpair()
+    with there:
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(here))
+        await reset(stream)
+        await reset(stream)
+
+        assert here.fileno() == -1
