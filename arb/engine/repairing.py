@@ -34,13 +34,16 @@ def work_unbalanced(turn: Turn) -> None:
             repair_if_naked(turn, item.pair)
 
 
-def repair_if_naked(turn: Turn, pair: Pair) -> None:
-    """A position whose legs differ by what a venue would trade has to be balanced, whoever made it so."""
+def repair_if_naked(turn: Turn, pair: Pair) -> bool:
+    """A position whose legs differ by what a venue would trade has to be balanced, whoever made it so; whether it is
+    one."""
     position = turn.memory.ledger.position(pair.id)
     if position is None or turn.memory.lanes[pair.id].legs:
-        return
-    if is_naked(turn.memory, turn.config, pair, position):
-        repair(turn, pair, "the legs of a position differ")
+        return False
+    if not is_naked(turn.memory, turn.config, pair, position):
+        return False
+    repair(turn, pair, "the legs of a position differ")
+    return True
 
 
 def leave_if_stuck(turn: Turn, pair: Pair) -> None:

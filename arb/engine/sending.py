@@ -45,6 +45,8 @@ class WishedOrder:
     """It shrinks what the leg holds."""
     collar_bps: float
     is_planned: bool
+    is_market: bool = False
+    """At any price; `price` then bounds nothing."""
 
 
 def touched(turn: Turn, pair: Pair, leg: str, side: Side) -> Decimal | None:
@@ -56,16 +58,16 @@ def touched(turn: Turn, pair: Pair, leg: str, side: Side) -> Decimal | None:
 
 
 def request_of(turn: Turn, legs: LegPair, pair: Pair, wish: WishedOrder) -> OrderRequest:
-    """A limit IOC order; perpetual closes are reduce-only."""
+    """An IOC order, limited but where a market order is due; perpetual closes are reduce-only."""
     instrument = turn.memory.market.instruments[leg_instrument(pair, wish.leg)]
     multiplier = Decimal(1) if wish.leg == "a" else pair.multiplier
     return OrderRequest(
         client_order_id=turn.next_order_id(),
         instrument=instrument.id,
         side=wish.side,
-        order_type=OrderType.LIMIT,
+        order_type=OrderType.MARKET if wish.is_market else OrderType.LIMIT,
         qty=wish.qty / multiplier,
-        price=wish.price,
+        price=None if wish.is_market else wish.price,
         time_in_force=TimeInForce.IOC,
         reduce_only=wish.is_closing and instrument.kind is InstrumentKind.PERPETUAL,
         purpose=wish.purpose,

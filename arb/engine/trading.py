@@ -18,6 +18,7 @@ from arb.domain.pair import Direction, Pair
 from arb.engine.config import PairConfig
 from arb.engine.marking import premium_cells
 from arb.engine.memory import Lane, RefusalCount, Turn, direction_key
+from arb.engine.repairing import repair_if_naked
 from arb.engine.risk_view import risk_view
 from arb.engine.sending import WishedOrder, send
 from arb.engine.view import view_of
@@ -34,6 +35,9 @@ MINUTE_NS: Final = 60_000_000_000
 def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any]) -> None:
     """One decision on one pair."""
     memory, lane = turn.memory, turn.memory.lanes[item.pair.id]
+    if lane.mismatch_ns is None and repair_if_naked(turn, item.pair):
+        refuse(turn, item.pair, None, "unbalanced", is_safety=False)
+        return
     view = view_of(memory, turn.config, item, lane)
     if view is None:
         refuse(turn, item.pair, None, "no_data", is_safety=False)

@@ -126,5 +126,5 @@ def case_of(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal, filled: s
         h_exit_krw=h_exit_krw(turn, legs, pair, qty),
         fee_rate_filled=float(fees_of(turn.memory, turn.config, leg_instrument(pair, filled)).taker_rate),
         fee_rate_missing=float(fees_of(turn.memory, turn.config, leg_instrument(pair, missing)).taker_rate),
-        is_closing=legs.kind is IntentKind.EXIT,
+        is_closing=legs.kind is IntentKind.EXIT and legs.intent is not None,
     )

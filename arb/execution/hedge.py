@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from arb.domain.order import Side
+from arb.domain.order import Purpose, Side
 from arb.domain.pair import Direction
 from arb.execution.params import ExecutionParams
 
@@ -100,6 +100,15 @@ def cap_bps(params: ExecutionParams, waited_ns: int) -> float:
 def escalated_cap_bps(params: ExecutionParams, adverse_bps: float) -> float:
     """The cap once a person has been called; wider past the hard stop."""
     return params.naked_panic_cap_bps if adverse_bps >= params.naked_hard_stop_bps else params.escalated_cap_bps
+
+
+def purpose_of(*, is_complete: bool, is_escalated: bool, is_leaving: bool) -> Purpose:
+    """Why an incident's order exists; `is_leaving`: an operator ordered the pair flat."""
+    if is_leaving:
+        return Purpose.FLATTEN
+    if is_escalated:
+        return Purpose.EMERGENCY
+    return Purpose.HEDGE if is_complete else Purpose.REVERSE
 
 
 def next_try_ns(known_ns: int, now_ns: int) -> int:

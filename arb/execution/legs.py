@@ -15,7 +15,7 @@ import attrs
 
 from arb.domain.ids import ClientOrderId, PairId
 from arb.domain.intent import Intent, IntentKind
-from arb.domain.money import floor_to_step
+from arb.domain.money import ceil_to_step, floor_to_step
 from arb.domain.order import OrderState, Side
 from arb.domain.pair import Direction
 from arb.execution.params import LegOrder
@@ -103,9 +103,15 @@ class LegPair:
     """Some order undid the filled leg."""
     ride_a: Decimal = ZERO
     """Unsigned quantity that A's order takes along beyond B's: what earlier positions left over."""
+    ride_b: Decimal = ZERO
+    """As `ride_a`, of B's order beyond A's."""
+    vain_count: int = 0
+    """Escalated orders in a row that brought nothing."""
     is_cut: bool = False
     """Half of the known leg went while the other's fate was unknown."""
     ended_ns: int | None = None
+    captured_krw: Decimal | None = None
+    """What it caught, of a pair that trades inventory, once it has ended."""
     reason: str = ""
 
     def move(self, state: LegState, now_ns: int) -> None:
@@ -209,15 +215,24 @@ def leg_sum(ids: tuple[ClientOrderId, ...], planned: int, orders: Orders, rules:
     return LegSum(arrived, requested, open_qty, is_working, is_unknown, is_settled)
 
 
+def other_leg(leg: str) -> str:
+    """The other one."""
+    return "b" if leg == "a" else "a"
+
+
 def sums(legs: LegPair, orders: Orders, rules_a: LegRules, rules_b: LegRules) -> tuple[LegSum, LegSum]:
     """Both legs, the offsets of a repair included; what rides along is no part of the balance."""
     a = leg_sum(legs.orders_a, len(legs.orders_a), orders, rules_a)
     b = leg_sum(legs.orders_b, legs.first_b, orders, rules_b)
-    arrived_a = a.arrived + legs.offset_a
-    if legs.ride_a:
-        sign = legs.side_a.sign
-        arrived_a -= sign * min(legs.ride_a, max(sign * arrived_a, ZERO))
-    return a._replace(arrived=arrived_a), b._replace(arrived=b.arrived + legs.offset_b)
+    sign = legs.side_a.sign
+    arrived_a = _without(a.arrived + legs.offset_a, sign, legs.ride_a)
+    arrived_b = _without(b.arrived + legs.offset_b, -sign, legs.ride_b)
+    return a._replace(arrived=arrived_a), b._replace(arrived=arrived_b)
+
+
+def _without(arrived: Decimal, sign: int, ride: Decimal) -> Decimal:
+    """What arrived on a leg less what rides along on it, which arrives first."""
+    return arrived - sign * min(ride, max(sign * arrived, ZERO)) if ride else arrived
 
 
 def next_move(legs: LegPair, a: LegSum, b: LegSum, rules_a: LegRules, rules_b: LegRules) -> Move:
@@ -248,11 +263,15 @@ def _second_qty(legs: LegPair, a: LegSum, b: LegSum, rules_b: LegRules) -> Decim
     """Base units of B to send now under the plan: A's cumulative quantity less what was sent for it."""
     if legs.intent is None or legs.leg_order is not LegOrder.UNCERTAIN_FIRST or legs.is_reversed or legs.attempts:
         return ZERO
-    if legs.state not in (LegState.SUBMITTED, LegState.BALANCED, LegState.UNKNOWN):
+    if legs.state not in (LegState.SUBMITTED, LegState.BALANCED, LegState.UNKNOWN) or b.is_unknown:
         return ZERO
-    wanted = min(abs(a.arrived), legs.qty) / (1 - rules_b.received_fee_rate if legs.side_a is Side.SELL else 1)
-    qty = floor_to_step(max(wanted - b.requested, ZERO), rules_b.step)
-    return qty if qty and qty >= rules_b.min_qty else ZERO
+    wanted = min(abs(a.arrived), legs.qty)
+    wanted += legs.ride_b if wanted else ZERO
+    if legs.side_a is Side.SELL and rules_b.received_fee_rate:
+        qty = ceil_to_step(wanted / (1 - rules_b.received_fee_rate), rules_b.step) - b.requested
+    else:
+        qty = floor_to_step(wanted - b.requested, rules_b.step)
+    return qty if qty > 0 and qty >= rules_b.min_qty else ZERO
 
 
 def state_for(legs: LegPair, a: LegSum, b: LegSum, move: Move) -> LegState:

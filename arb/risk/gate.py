@@ -20,8 +20,8 @@ from arb.risk.checks import CHECKS, Refusal, RiskView, unsafe, waiting
 from arb.risk.limits import RiskLimits
 from arb.risk.trading_state import ALLOWED, TradingState
 
-RESERVED: Final = frozenset({Purpose.HEDGE, Purpose.REVERSE, Purpose.EMERGENCY, Purpose.FLATTEN})
-"""Orders whose rate and notional come from reserved budget."""
+AT_ANY_PRICE: Final = frozenset({Purpose.EMERGENCY, Purpose.FLATTEN})
+"""Orders that may be market orders."""
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +69,8 @@ def _rules(request: OrderRequest, view: ApprovalView) -> Refusal | None:
     if instrument.max_qty is not None and qty > instrument.max_qty:
         return unsafe("order_qty")
     if price is None:
-        return None if request.order_type is OrderType.MARKET and request.purpose in RESERVED else unsafe("order_price")
+        is_market = request.order_type is OrderType.MARKET and request.purpose in AT_ANY_PRICE
+        return None if is_market else unsafe("order_price")
     if price <= 0 or not is_multiple(price, instrument.ticks.tick_at(price)):
         return unsafe("order_price")
     return unsafe("order_notional") if qty * price < instrument.min_notional and not request.reduce_only else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
 import attrs
@@ -45,6 +45,7 @@ WALL_NS = 1_790_000_000_000_000_000
 MS = 1_000_000
 SECOND = 1_000_000_000
 ZERO = D(0)
+CASH_KRW = D(20_000_000)
 
 RISK: dict[str, Any] = {
     "max_book_age_ms": 1500, "max_quiet_s": 10, "max_conn_silence_ms": 1500, "max_feed_lag_ms": 700, "max_skew_ms": 400,
@@ -80,11 +81,13 @@ def execution(**changes: Any) -> ExecutionParams:
     return ExecutionParams(**(EXECUTION | changes))
 
 
-def config(leg_order: LegOrder = LegOrder.UNCERTAIN_FIRST, **params: Any) -> EngineConfig:
+def config(
+    leg_order: LegOrder = LegOrder.UNCERTAIN_FIRST, direction: Direction = Direction.LONG_A, **params: Any
+) -> EngineConfig:
     """One spot–perp pair on BTC with a fixed fair level of 0."""
     own = {"fair_bps": 0.0, "min_hold_s": 0.0, "cooldown_s": 5.0, "confirm_ms": 100} | params
     btc = Pair(
-        id=PairId("BTC"), a=A, b=B, kind=PairKind.SPOT_PERP, multiplier=D(1), directions=frozenset({Direction.LONG_A}),
+        id=PairId("BTC"), a=A, b=B, kind=PairKind.SPOT_PERP, multiplier=D(1), directions=frozenset({direction}),
         identity_max_dev=0.1, strategy="convergence",
     )  # fmt: skip
     fx = FxParams(
@@ -118,7 +121,7 @@ def contract(qty: Decimal) -> Position:
         qty=qty,
         entry_price=D(103_000),
         mark_price=D(103_000),
-        liquidation_price=D(150_000) if qty else None,
+        liquidation_price=None if not qty else D(150_000) if qty < 0 else D(60_000),
     )
 
 
@@ -128,7 +131,19 @@ class Reply:
 
     shares: tuple[str, ...] = ("1",)
     state: OrderState | None = None
+    """What the venue answers; None: what the shares come to."""
     delay_ms: int = 20
+    """Until the order trades, or ends without."""
+    told_ms: int = 0
+    """How much later its messages arrive."""
+    repeats: int = 1
+    """How often each message arrives."""
+    is_update_first: bool = False
+    """The final word overtakes the executions."""
+    is_told_apart: bool = False
+    """Each execution is followed by an update that tells the quantity so far."""
+    is_lost: bool = False
+    """No message ever arrives: only a query tells."""
 
 
 FULL = Reply()
@@ -152,16 +167,25 @@ class Exchange:
     submitted: list[OrderRequest] = attrs.field(factory=list)
     cancels: list[Cancel] = attrs.field(factory=list)
     queries: list[Query] = attrs.field(factory=list)
-    due: list[tuple[int, int, Event]] = attrs.field(factory=list)
+    due: list[tuple[int, int, Event | Callable[[], None]]] = attrs.field(factory=list)
+    """Messages on their way, and executions that have not happened yet."""
+    order: int = 0
+    """Of what is due at the same moment, the earlier asked for comes first."""
     number: int = 0
     coins: Decimal = ZERO
     contracts: Decimal = ZERO
+    krw: Decimal = CASH_KRW
+    executions: list[Fill] = attrs.field(factory=list)
+    """Everything that traded for us, as the venues know it."""
     truth: dict[str, OrderUpdate] = attrs.field(factory=dict)
+    """What the venues know of each order that they have; a query is answered with it."""
     account_delay_ms: int = 0
     """How late balances and positions arrive after an execution."""
     observer: Callable[[Exchange, tuple[Effect, ...], TradingState], None] | None = None
     """Called after every step with its effects and the trading state before it."""
     readings: list[QueryAccount] = attrs.field(factory=list)
+    is_silent: bool = False
+    """Readings of accounts are never answered."""
 
     def put(self, event: Event) -> tuple[Effect, ...]:
         """One step; what it asks for is performed."""
@@ -186,9 +210,9 @@ class Exchange:
             rules(FX, InstrumentKind.SPOT, "KRW", "1", "0.00000001", "5000"),
         ):
             self.put(InstrumentSeen(at_ns=now, instrument=item))
-        for venue, asset, amount in (("upbit", "KRW", 20_000_000), ("binance_usdm", "USDT", 15_000)):
-            balance = Balance(AssetId(asset), D(amount), D(0))
-            self.put(BalanceSeen(at_ns=now, venue=VenueId(venue), balances=(balance,), is_full=True))
+        self.put(self._balances())
+        wallet = Balance(AssetId("USDT"), D(15_000), D(0))
+        self.put(BalanceSeen(at_ns=now, venue=VenueId("binance_usdm"), balances=(wallet,), is_full=True))
         self.funding()
 
     def funding(self) -> None:
@@ -232,22 +256,35 @@ class Exchange:
             self.put(Tick(at_ns=self.now_ns, wall_ns=WALL_NS + self.now_ns - START_NS, is_loop=True))
 
     def deliver(self) -> None:
-        """Answers whose time has come, in order; what they cause may be due at once."""
+        """What is due happens, in order; what that causes may be due at once."""
         while self.due and self.due[0][0] <= self.now_ns:
-            _, _, event = self.due.pop(0)
-            self.put(event)
-            if isinstance(event, FillSeen):
-                self._account(event.fill)
+            _, _, item = self.due.pop(0)
+            if callable(item):
+                item()
+            else:
+                self.put(item)
 
-    def _account(self, fill: Fill) -> None:
-        """What the venue holds for us after an execution."""
-        at_ns = self.now_ns + self.account_delay_ms * MS
+    def _balances(self) -> BalanceSeen:
+        """All that the spot venue holds for us."""
+        held = (Balance(AssetId("KRW"), self.krw, D(0)), Balance(AssetId("BTC"), self.coins, D(0)))
+        return BalanceSeen(at_ns=self.now_ns, venue=VenueId("upbit"), balances=held, is_full=True)
+
+    def trade(self, fill: Fill) -> None:
+        """An execution happens at the venue: its own ledger moves, whoever is told of it."""
+        self.executions.append(fill)
+        fee = fill.fee.amount if fill.fee is not None else D(0)
         if fill.instrument == A:
             self.coins += fill.side.sign * fill.qty
-            held = Balance(AssetId("BTC"), self.coins, D(0))
-            event: Event = BalanceSeen(at_ns=at_ns, venue=VenueId("upbit"), balances=(held,), is_full=False)
+            self.krw -= fill.side.sign * fill.qty * fill.price + fee
         else:
             self.contracts += fill.side.sign * fill.qty
+
+    def account(self, instrument: InstrumentId) -> None:
+        """What the venue holds for us, told after an execution."""
+        at_ns = self.now_ns + self.account_delay_ms * MS
+        if instrument == A:
+            event: Event = attrs.evolve(self._balances(), at_ns=at_ns, is_full=False)
+        else:
             event = PositionSeen(at_ns=at_ns, position=contract(self.contracts))
         if self.account_delay_ms:
             self._later(at_ns, event)
@@ -258,10 +295,10 @@ class Exchange:
         """The venue's answer to a reading: all it holds for us, now."""
         self.readings.append(query)
         at_ns = self.now_ns + 30 * MS
+        if self.is_silent:
+            return
         if query.venue == "upbit":
-            coins = Balance(AssetId("BTC"), self.coins, D(0))
-            held = (Balance(AssetId("KRW"), D(20_000_000), D(0)), coins)
-            self._later(at_ns, BalanceSeen(at_ns=at_ns, venue=query.venue, balances=held, is_full=True))
+            self._later(at_ns, attrs.evolve(self._balances(), at_ns=at_ns))
         else:
             self._later(at_ns, PositionSeen(at_ns=at_ns, position=contract(self.contracts)))
 
@@ -287,59 +324,103 @@ class Exchange:
             self.cancels.append(effect)
         elif isinstance(effect, Query):
             self.queries.append(effect)
-            known = self.truth.get(effect.client_order_id)
-            missing = OrderUpdate(
-                client_order_id=effect.client_order_id, instrument=effect.instrument, state=OrderState.NOT_FOUND,
-                filled_qty=None, received_ns=effect.not_before_ns,
-            )  # fmt: skip
             at_ns = max(effect.not_before_ns, self.now_ns) + 5 * MS
-            self._later(at_ns, OrderUpdated(at_ns=at_ns, update=known or missing))
+            self._later(at_ns, lambda: self._tell(effect))
+
+    def _tell(self, query: Query) -> None:
+        """The answer to a query: the order as it stands and its executions again, or that there is none."""
+        known = self.truth.get(query.client_order_id)
+        if known is not None:
+            for fill in self.executions:
+                if fill.client_order_id == query.client_order_id:
+                    told = attrs.evolve(fill, received_ns=self.now_ns)
+                    self.put(FillSeen(at_ns=self.now_ns, fill=told))
+        missing = OrderUpdate(
+            client_order_id=query.client_order_id, instrument=query.instrument, state=OrderState.NOT_FOUND,
+            filled_qty=None, received_ns=self.now_ns,
+        )  # fmt: skip
+        self.put(OrderUpdated(at_ns=self.now_ns, update=known or missing))
 
     def _answer(self, request: OrderRequest) -> None:
         self.number += 1
-        reply = self.rule(request, self.number)
+        number, reply = self.number, self.rule(request, self.number)
         at_ns = self.now_ns + reply.delay_ms * MS
-        assert request.qty is not None
-        assert request.price is not None
-        done = D(0)
-        venue_id = VenueOrderId(f"v{self.number}")
-        fills: list[Event] = []
-        for index, share in enumerate(reply.shares):
-            qty = (request.qty * D(share)).quantize(D("0.00000001"))
-            if request.instrument == B:
-                qty = qty.quantize(D("0.001"))
-            if qty:
-                done += qty
-                fills.append(FillSeen(at_ns=at_ns, fill=self._fill(request, qty, index, at_ns, venue_id)))
-        state = reply.state or (OrderState.FILLED if done == request.qty else OrderState.CANCELED)
+        self._later(at_ns, lambda: self._happen(request, reply, number))
+
+    def _happen(self, request: OrderRequest, reply: Reply, number: int) -> None:
+        """The venue works the order; from here on it answers for it."""
+        fills = self._fills(request, reply, number)
+        for fill in fills:
+            self.trade(fill)
+        done = sum((fill.qty for fill in fills), D(0))
+        ended = OrderState.FILLED if done == request.qty else OrderState.CANCELED
+        state = reply.state or ended
         update = OrderUpdate(
             client_order_id=request.client_order_id, instrument=request.instrument, state=state, filled_qty=done,
-            venue_order_id=venue_id if done or state.is_final else None, received_ns=at_ns,
+            venue_order_id=VenueOrderId(f"v{number}") if done or state.is_final else None, received_ns=self.now_ns,
         )  # fmt: skip
-        if done:
-            ended = OrderState.FILLED if done == request.qty else OrderState.CANCELED
-            self.truth[request.client_order_id] = attrs.evolve(update, state=ended)
-        for event in fills:
-            self._later(at_ns, event)
-        self._later(at_ns, OrderUpdated(at_ns=at_ns, update=update))
+        if done or state.is_final:
+            is_refused = state is OrderState.REJECTED and not done
+            self.truth[request.client_order_id] = update if is_refused else attrs.evolve(update, state=ended)
+        if not reply.is_lost:
+            self._announce(reply, update, fills, self.now_ns + reply.told_ms * MS)
 
-    def _fill(self, request: OrderRequest, qty: Decimal, index: int, at_ns: int, venue_id: VenueOrderId) -> Fill:
+    def _fills(self, request: OrderRequest, reply: Reply, number: int) -> tuple[Fill, ...]:
+        """What an order trades: never coins that are not there, never more of a contract than it may reduce."""
+        most = request.qty or D(0)
+        if request.instrument == A and request.side is Side.SELL:
+            most = min(most, max(self.coins, D(0)))
+        elif request.reduce_only:
+            most = min(most, max(-request.side.sign * self.contracts, D(0)))
+        found, step = [], D("0.001") if request.instrument == B else D("0.00000001")
+        for index, share in enumerate(reply.shares):
+            qty = min((request.qty or D(0)) * D(share), most).quantize(step, ROUND_DOWN)
+            if qty:
+                most -= qty
+                found.append(self._fill(request, qty, f"t{number}-{index}", self.now_ns, VenueOrderId(f"v{number}")))
+        return tuple(found)
+
+    def _announce(self, reply: Reply, update: OrderUpdate, fills: tuple[Fill, ...], at_ns: int) -> None:
+        """The messages about one order, as its reply words and orders them."""
+        told: list[Event | Callable[[], None]] = []
+        sofar = D(0)
+        for fill in fills:
+            told.append(FillSeen(at_ns=at_ns, fill=attrs.evolve(fill, received_ns=at_ns)))
+            told.append(lambda name=fill.instrument: self.account(name))  # type: ignore[misc]
+            sofar += fill.qty
+            if reply.is_told_apart:
+                part = attrs.evolve(update, state=OrderState.OPEN, filled_qty=sofar)
+                told.append(OrderUpdated(at_ns=at_ns, update=part))
+        final = OrderUpdated(at_ns=at_ns, update=update)
+        told = [final, *told] if reply.is_update_first else [*told, final]
+        for _ in range(reply.repeats):
+            for item in told:
+                self._later(at_ns, item)
+
+    def _fill(self, request: OrderRequest, qty: Decimal, trade: str, at_ns: int, venue_id: VenueOrderId) -> Fill:
         price = request.expected_price
         quote = AssetId("KRW" if request.instrument == A else "USDT")
         return Fill(
-            instrument=request.instrument, trade_id=TradeId(f"t{self.number}-{index}"),
+            instrument=request.instrument, trade_id=TradeId(trade),
             client_order_id=request.client_order_id, venue_order_id=venue_id, side=request.side, qty=qty, price=price,
             fee=Fee(qty * price * D("0.0005"), quote), liquidity=Liquidity.TAKER, received_ns=at_ns, venue_ns=None,
         )  # fmt: skip
 
-    def _later(self, at_ns: int, event: Event) -> None:
-        self.due.append((at_ns, len(self.events) * 100 + len(self.due), event))
+    def _later(self, at_ns: int, item: Event | Callable[[], None]) -> None:
+        self.order += 1
+        self.due.append((at_ns, self.order, item))
         self.due.sort(key=lambda item: item[:2])
 
 
-def fresh(rule: Rule = always_full, leg_order: LegOrder = LegOrder.UNCERTAIN_FIRST, **params: Any) -> Exchange:
-    """A started engine with its exchange and a feed that lives."""
-    exchange = Exchange(Engine(config(leg_order, **params)), rule)
+def fresh(
+    rule: Rule = always_full,
+    leg_order: LegOrder = LegOrder.UNCERTAIN_FIRST,
+    direction: Direction = Direction.LONG_A,
+    **params: Any,
+) -> Exchange:
+    """A started engine with its exchange and a feed that lives; shorting A needs coins that are there already."""
+    exchange = Exchange(Engine(config(leg_order, direction, **params)), rule)
+    exchange.coins = D("0.05") if direction is Direction.SHORT_A else D(0)
     exchange.start()
     exchange.put(
         FeedSeen(at_ns=exchange.now_ns, feed=FeedId("upbit/public/0"), last_frame_ns=exchange.now_ns, latency_ns=0)

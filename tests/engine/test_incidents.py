@@ -252,9 +252,10 @@ def test_a_fill_after_everything_had_ended_is_undone_as_an_incident() -> None:
     assert states(exchange)[0] is LegState.COMPLETED
     assert exchange.engine.is_settled()
     exchange.rule = scripted(then=FULL)
-    late = exchange._fill(first, first.qty or D(0), 0, exchange.now_ns, VenueOrderId("late"))
+    late = exchange._fill(first, first.qty or D(0), "late", exchange.now_ns, VenueOrderId("late"))
+    exchange.trade(late)
     exchange.put(FillSeen(at_ns=exchange.now_ns, fill=late))
-    exchange._account(late)
+    exchange.account(A)
     exchange.run(2, cheap(0))
     assert exchange.submitted[-1].side is Side.SELL
     assert exchange.submitted[-1].qty == first.qty
