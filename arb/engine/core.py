@@ -227,6 +227,7 @@ class Engine:
             case FundingRateSeen():
                 memory.market.see_funding(event)
             case FxSeen():
+                rows.bank_row(turn, event)
                 memory.fx.see_bank(event)
             case InstrumentSeen():
                 memory.market.see_instrument(event)

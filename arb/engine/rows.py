@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from arb.domain.costs import close_bps, open_bps
 from arb.domain.effects import Cell, Table
+from arb.domain.events import FxSeen
 from arb.domain.fees import Fee
 from arb.domain.ids import PairId, symbol_of
 from arb.domain.intent import IntentKind
@@ -246,6 +247,16 @@ def fx_row(turn: Turn) -> None:
             "time_ns": now,
         }
         turn.record(Table.FX_RATES, f"fx-{now}", 0, None, row)
+
+
+def bank_row(turn: Turn, event: FxSeen) -> None:
+    """A bank rate that was published since the last one."""
+    if event.published_ms != turn.memory.fx.bank_published_ms:
+        row: dict[str, Cell] = {
+            "fx_pair": "USD/KRW", "bid": event.rate, "ask": event.rate, "source": event.source,
+            "time_ns": event.published_ms * 1_000_000,
+        }  # fmt: skip
+        turn.record(Table.FX_RATES, f"bank-{event.published_ms}", 0, None, row)
 
 
 def portfolio(turn: Turn) -> None:

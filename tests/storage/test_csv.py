@@ -90,3 +90,14 @@ def test_a_failing_disk_leaves_no_half_row(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match=r"No space left|Invalid argument"):
         found.write([row(1)])
+
+
+def test_midnight_in_korea_is_written_as_such(tmp_path: Path) -> None:
+    found = store(tmp_path)
+    found.prepare()
+    cells = (("wallet", "upbit"), ("asset", "KRW"), ("qty", Decimal("1E+6")), ("time_kst", 20_000 * 86_400 * 10**9))
+    record = Record(table=Table.BALANCES_DAILY, id="upbit/KRW-20000", rev=0, pair=None, row=cells)
+    found.write([StoredRow(record=record, seq=1)])
+
+    (line,) = read(found.path(Table.BALANCES_DAILY))
+    assert (line["qty"], line["time_kst"], line["price"]) == ("1000000", "2024-10-04T00:00:00.000000+09:00", "")
