@@ -31,8 +31,7 @@ from arb.risk.trading_state import Cause
 from arb.state.ledger import Residual
 
 ZERO: Final = Decimal(0)
-BNB: Final = AssetId("BNB")
-LEAST_CASH: Final = {AssetId("KRW"): Decimal(1_000), AssetId("USDT"): Decimal(1), BNB: Decimal("0.001")}
+LEAST_CASH: Final = {AssetId("KRW"): Decimal(1_000), AssetId("USDT"): Decimal(1), AssetId("BNB"): Decimal("0.001")}
 """Less than this is rounding of the venue's, and waits until there is more of it."""
 UNCLEAR: Final = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.NOT_FOUND})
 
@@ -156,20 +155,18 @@ def _contracts(turn: Turn, venue: VenueId) -> Iterator[Difference]:
 def _coins(turn: Turn, venue: VenueId) -> Iterator[Difference]:
     """Base coins of traded spot instruments that differ by what the venue would trade."""
     memory, seen = turn.memory, set[AssetId]()
+    found = dict(memory.ledger.holdings.unexplained(venue))
     for pair, leg, instrument in _legs_on(turn, venue):
         asset = instrument.base
         if instrument.kind is not InstrumentKind.SPOT or asset in seen or asset in LEAST_CASH:
             continue
         seen.add(asset)
-        key = f"{venue}/{asset}"
-        tally = memory.ledger.holdings.tallies.get(key)
-        if tally is None:
-            continue
-        told = memory.ledger.holdings.total(venue, asset) - memory.foreign_qty.get(key, ZERO)
-        off, price = abs(told - tally.closing), price_of(turn, pair, leg)
-        if off >= max(instrument.lot, instrument.min_notional / price if price else ZERO):
-            words = f"{asset} on {venue}: the venue holds {told:f}, our books say {tally.closing:f}"
-            yield Difference(venue=venue, name=asset, expected=tally.closing, told=told, words=words)
+        foreign = memory.foreign_qty.get(f"{venue}/{asset}", ZERO)
+        off, price = found.get(asset, ZERO) - foreign, price_of(turn, pair, leg)
+        if abs(off) >= max(instrument.lot, instrument.min_notional / price if price else ZERO):
+            told = memory.ledger.holdings.total(venue, asset) - foreign
+            words = f"{asset} on {venue}: the venue holds {told:f}, our books say {told - off:f}"
+            yield Difference(venue=venue, name=asset, expected=told - off, told=told, words=words)
 
 
 def _orders(turn: Turn, orders: tuple[OrderUpdate, ...]) -> Iterator[Difference]:
@@ -190,16 +187,10 @@ def _orders(turn: Turn, orders: tuple[OrderUpdate, ...]) -> Iterator[Difference]
 
 def _take_cash_over(turn: Turn, venue: VenueId) -> None:
     """People move cash: what of it differs is told, and booked as a transfer of unknown origin."""
-    holdings = turn.memory.ledger.holdings
-    quotes = {instrument.quote for _, _, instrument in _legs_on(turn, venue)}
-    for asset in sorted(quotes | {BNB}):
-        tally = holdings.tallies.get(f"{venue}/{asset}")
-        if tally is None or asset not in LEAST_CASH:
+    for asset, off in turn.memory.ledger.holdings.unexplained(venue):
+        if asset not in LEAST_CASH or abs(off) < LEAST_CASH[asset]:
             continue
-        off = holdings.total(venue, asset) - tally.closing
-        if abs(off) < LEAST_CASH[asset]:
-            continue
-        fields: dict[str, Cell] = {"venue": venue, "asset": asset, "expected": tally.closing, "difference": off}
+        fields: dict[str, Cell] = {"venue": venue, "asset": asset, "difference": off}
         turn.alert(f"cash/{venue}/{asset}", Severity.WARNING, "cash moved that the books do not explain", fields)
         _book_transfer(turn, venue, asset, off)
 

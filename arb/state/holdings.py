@@ -113,6 +113,8 @@ class Holdings:
 
     def unexplained(self, venue: VenueId) -> tuple[tuple[AssetId, Decimal], ...]:
         """Venue's word minus expectation, where they differ; a message in flight shows here until it lands."""
+        if venue not in self.balances:
+            return ()
         found = []
         for asset in sorted(self.balances.get(venue, {}).keys() | self._tallied(venue)):
             tally = self.tallies.get(f"{venue}/{asset}", AssetTally(opening=_ZERO))
@@ -120,17 +122,6 @@ class Holdings:
             if difference:
                 found.append((asset, difference))
         return tuple(found)
-
-    def contract_difference(self, instrument: InstrumentId) -> Decimal:
-        """Venue's contract quantity minus our own count."""
-        position = self.contracts.get(instrument)
-        own = self.own_contracts.get(instrument, ContractTally())
-        return (position.qty if position is not None else _ZERO) - own.qty
-
-    def rebase(self, venue: VenueId) -> None:
-        """Accept the venue's word as the new opening (an operator adopted the difference)."""
-        for asset in self._tallied(venue) | self.balances.get(venue, {}).keys():
-            self.tallies[f"{venue}/{asset}"] = AssetTally(opening=self.total(venue, asset))
 
     def _tallied(self, venue: VenueId) -> set[AssetId]:
         prefix = f"{venue}/"

@@ -241,6 +241,21 @@ def test_a_crash_at_any_step_leaves_nothing_doubled_lost_or_open(script: tuple[R
             assert_books_agree(exchange, crash)
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
+def test_steps_that_never_reached_the_disk_are_told_again_by_the_venues(script: tuple[Reply, ...]) -> None:
+    """Of the newest steps as many are lost as may be: all behind the last one that an order waited for."""
+    found = list(crashes(script, [0, 70, 0, 0]))
+    synced = found[0]
+    for crash in found:
+        if len(crash.left) > len(synced.left):
+            synced = crash
+        exchange = restarted(attrs.evolve(crash, memory=synced.memory))
+        begin(exchange)
+        settle(exchange)
+        finish(exchange)
+        assert_books_agree(exchange, crash)
+
+
 replies = st.builds(
     Reply,
     shares=st.sampled_from([("1",), ("0.5",), (), ("0.3", "0.4")]),

@@ -54,17 +54,17 @@ def test_a_contract_pays_what_its_trades_earned_once_it_is_flat(steps: list[tupl
         qty += side.sign * size
 
     assert qty == 0
-    assert holdings.contract_difference(make.B_BTC) == 0
+    assert all(tally.qty == 0 for tally in holdings.own_contracts.values())
     assert abs(holdings.tallies[f"{USDM}/USDT"].closing - cash) < D("1e-20")
 
 
-def test_a_missing_coin_is_unexplained_until_adopted() -> None:
+def test_what_is_missing_is_unexplained_until_it_is_booked_as_a_transfer() -> None:
     holdings = Holdings()
     seen(holdings, UPBIT, {make.KRW: D(100), make.BTC: D(1)})
     seen(holdings, UPBIT, {make.KRW: D(90)}, is_full=False)
 
     assert holdings.unexplained(UPBIT) == ((make.KRW, D(-10)),)
-    holdings.rebase(UPBIT)
+    holdings.add_transfer(UPBIT, make.KRW, D(-10))
     assert holdings.unexplained(UPBIT) == ()
 
 
@@ -86,4 +86,3 @@ def test_a_contract_report_without_a_mark_keeps_the_known_one() -> None:
         holdings.see_contract(PositionSeen(at_ns=0, position=position))
 
     assert holdings.contracts[make.B_BTC] == told
-    assert holdings.contract_difference(make.B_BTC) == D("-0.1")
