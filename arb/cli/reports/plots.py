@@ -19,7 +19,7 @@ HEIGHT: Final = 280
 LEFT: Final = 76
 RIGHT: Final = 14
 TOP: Final = 14
-BOTTOM: Final = 42
+BOTTOM: Final = 48
 BAR_MAX: Final = 64.0
 TICKS: Final = 5
 LABELS: Final = 8
@@ -196,7 +196,7 @@ def _below(marks: Sequence[tuple[float, str]], unit: str = "") -> str:
     for i, (left, text) in enumerate(marks):
         near_end = left > WIDTH - RIGHT - 30 and i == len(marks) - 1
         anchor = "end" if near_end else "start" if left < LEFT + 20 and i == 0 and len(marks) > 1 else "middle"
-        top = HEIGHT - BOTTOM + 17
+        top = HEIGHT - BOTTOM + 21
         parts.append(f'<text class="tick" x="{left:.1f}" y="{top}" text-anchor="{anchor}">{escape(text)}</text>')
     if unit:
         middle = (LEFT + WIDTH - RIGHT) / 2
