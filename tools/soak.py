@@ -21,7 +21,6 @@ import subprocess
 import sys
 import time
 import tomllib
-import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -92,6 +91,7 @@ class Venues:
 
     process: subprocess.Popen[bytes]
     served: dict[str, dict[str, str]]
+    errors: Path
 
     def ledgers(self) -> dict[str, Any]:
         """The simulators' truth."""
@@ -100,6 +100,11 @@ class Venues:
     def strike(self, stroke: Stroke) -> None:
         """A fault from now on."""
         _asked(f"{self.served[stroke.venue]['rest']}/sim/faults", {"kind": stroke.fault, "for": stroke.for_s})
+
+    def has_ended(self) -> str:
+        """The last words of venues that should be running; empty: they run."""
+        code = self.process.poll()
+        return "" if code is None else f"arb sim ended with {code}: {self.errors.read_text(encoding='utf-8')[-1500:]}"
 
     def secrets(self) -> list[str]:
         """Words that nobody may write down."""
@@ -135,6 +140,8 @@ class Soak:
 
     def watch(self) -> None:
         """Start it again where it has ended."""
+        if words := self.venues.has_ended():
+            raise SystemExit(f"soak: {words}")
         if self.engine is None:
             self.start()
             return
@@ -215,9 +222,9 @@ def prepared(root: Path, seed: int) -> Soak:
     sets += [f"{key}={value}" for key, value in _leaves(sections["mock"]) if not key.startswith("sim")]
     sets += [f'arm.file="{root}/.live_trading_ok"']
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LIVE_TRADING": "1", "HOME": str(root)}
-    out = (root / "sim.json").open("wb")
     line = [sys.executable, "-m", "arb", "sim", str(BASE), "--json", "--set", f"sim.seed={seed}"]
-    process = subprocess.Popen(line, cwd=root, env=environ, stdout=out, stderr=out)
+    with (root / "sim.json").open("wb") as out, (root / "sim.err").open("wb") as err:
+        process = subprocess.Popen(line, cwd=root, env=environ, stdout=out, stderr=err)
     served = _first_line(root / "sim.json", process)
     (root / "sim.json").unlink()
     for venue in (*VENUES, "binance_spot"):
@@ -228,7 +235,13 @@ def prepared(root: Path, seed: int) -> Soak:
     sets.append(f'fx.bank_url="{served["dunamu"]["rest"]}"')
     config = root / "soak.toml"
     config.write_text(_configuration(sections, sets), encoding="utf-8")
-    return Soak(root=root, venues=Venues(process, served), config=config, environ=environ, said=root / "engine.out")
+    return Soak(
+        root=root,
+        venues=Venues(process, served, root / "sim.err"),
+        config=config,
+        environ=environ,
+        said=root / "engine.out",
+    )
 
 
 def _configuration(sections: dict[str, Any], sets: list[str]) -> str:
@@ -303,7 +316,7 @@ def judged(soak: Soak) -> list[str]:
     if recovered is None:
         return ["there is no journal"]
     told = soak.command("report", "--json")
-    if told.returncode:
+    if not told.stdout:
         return [f"arb report ended with {told.returncode}: {told.stderr}"]
     stories = Stories(
         ledgers=soak.venues.ledgers(),

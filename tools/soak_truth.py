@@ -144,13 +144,14 @@ def profit_differences(stories: Stories) -> list[str]:
 
 
 def report_differences(stories: Stories) -> list[str]:
-    """The report's total is the sum of the closed positions."""
+    """The report finds nothing wrong or unexplained, and its total is the sum of the closed positions."""
     closed = [row for row in stories.rows("positions") if row["closed"]]
-    told = Decimal(stories.report["totals"]["total_krw"])
+    found = [f"report: {words}" for words in (*stories.report["faults"], *stories.report["notes"])]
+    told = Decimal(stories.report["total"]["krw"]["total"])
     summed = sum((Decimal(row["pnl_krw"]) for row in closed), Decimal(0))
     if abs(told - summed) > TINY * max(len(closed), 1):
-        return [f"report: {told} KRW, positions: {summed} KRW"]
-    return []
+        found.append(f"report: {told} KRW, positions: {summed} KRW")
+    return found
 
 
 def secret_leaks(directory: Path, secrets: list[str]) -> list[str]:
