@@ -47,7 +47,7 @@ COLUMNS: Final[dict[Table, tuple[str, ...]]] = {
         "basis_bps", "tether_bps", "kimchi_bps", "bank_rate", "time_ns",
     ),
     Table.TRADES: (
-        "position", "symbol", "direction", "qty", "kind", "price_a", "price_b", "pnl_krw", *PARTS_KRW,
+        "position", "symbol", "direction", "qty", "kind", "price_a", "price_b", "captured_krw", "pnl_krw", *PARTS_KRW,
         "pnl_usdt", *PARTS_USDT, "reason", "time_ns",
     ),
     Table.FX_RATES: ("fx_pair", "bid", "ask", "source", "time_ns"),

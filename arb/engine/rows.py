@@ -170,8 +170,10 @@ def trade_row(turn: Turn, pair: Pair, legs: LegPair, position: PairPosition, clo
     """What one finished entry or exit did."""
     kind = "OPEN" if legs.kind is IntentKind.ENTER and closed is None else "CLOSE"
     row = _trade_cells(pair, position, closed, kind, legs.qty, legs.reason, turn.wall_ns())
+    row["captured_krw"] = legs.captured_krw
     turn.record(Table.TRADES, legs.id, 0, pair.id, row)
-    seen = ("position", "kind", "direction", "qty", "price_a", "price_b", "pnl_krw", "pnl_usdt", "reason")
+    results = ("captured_krw", "pnl_krw", "pnl_usdt")
+    seen = ("position", "kind", "direction", "qty", "price_a", "price_b", *results, "reason")
     turn.publish("trade", {"pair": pair.id} | {name: row[name] for name in seen})
     if closed is not None:
         revision = turn.memory.lanes[pair.id].position_revision
@@ -185,7 +187,7 @@ def _trade_cells(
     return {
         "position": position.id, "symbol": symbol_of(pair.a), "direction": position.direction.value, "qty": qty,
         "kind": kind, "price_a": entry_a if kind == "OPEN" else exit_a,
-        "price_b": entry_b if kind == "OPEN" else exit_b,
+        "price_b": entry_b if kind == "OPEN" else exit_b, "captured_krw": None,
         **_result(closed.krw if closed is not None else None, closed.usdt if closed is not None else None),
         "reason": reason, "time_ns": at_ns,
     }  # fmt: skip
@@ -199,6 +201,8 @@ def revised_rows(turn: Turn, pair: Pair, closed: ClosedPosition) -> None:
         trade = _trade_cells(
             pair, closed.position, closed, "CLOSE", closed.trade_qty, closed.reason, closed.closed_wall_ns
         )
+        legs = turn.memory.legs.get(closed.trade_id)
+        trade["captured_krw"] = legs.captured_krw if legs is not None else None
         turn.record(Table.TRADES, closed.trade_id, closed.trade_revision, pair.id, trade)
 
 

@@ -32,7 +32,9 @@ def written(name: str) -> dict[str, object]:
     return dict(flat(tomllib.loads((CONFIG / name).read_text(encoding="utf-8"))))
 
 
-@pytest.mark.parametrize(("name", "mode"), [("live.toml", Mode.MOCK), ("paper.toml", Mode.PAPER)])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("live.toml", Mode.MOCK), ("paper.toml", Mode.PAPER), ("inventory.toml", Mode.MOCK)]
+)
 def test_a_shipped_configuration_is_legal_and_starts_without_keys(name: str, mode: Mode) -> None:
     settings = load_settings(CONFIG / name, environ={}).settings
 
@@ -48,6 +50,15 @@ def test_paper_differs_from_live_in_the_mode_and_in_what_only_mock_reads() -> No
     assert differing == {"mode"} | {key for key in live if key.split(".")[0] in MOCK_ONLY}
 
 
+def test_inventory_differs_from_live_in_pair_strategy_place_and_what_coins_held_on_purpose_need() -> None:
+    live, inventory = written("live.toml"), written("inventory.toml")
+
+    differing = {key for key in live.keys() | inventory.keys() if live.get(key) != inventory.get(key)}
+    elsewhere = {key for key in differing if key.split(".")[0] not in (*MOCK_ONLY, "pairs", "strategy")}
+
+    assert elsewhere == {"data_dir", "fx.home_usdt", "risk.max_net_delta_krw", "risk.min_usdt_reserve"}
+
+
 def test_live_run_in_paper_mode_is_paper() -> None:
     as_paper = load_settings(CONFIG / "live.toml", environ={}, flags={"mode": "paper"}).settings
     paper = load_settings(CONFIG / "paper.toml", environ={}).settings
@@ -58,7 +69,7 @@ def test_live_run_in_paper_mode_is_paper() -> None:
     assert in_force(as_paper) == in_force(paper)
 
 
-@pytest.mark.parametrize("name", ["live.toml", "paper.toml"])
+@pytest.mark.parametrize("name", ["live.toml", "paper.toml", "inventory.toml"])
 def test_every_number_says_its_unit_or_its_range(name: str) -> None:
     bare = [
         line

@@ -151,13 +151,14 @@ def run_whole(
     status_every_s: float = 60.0,
     segment_s: float = 3_600.0,
     extra: Extra | None = None,
+    config: Path = CONFIG,
 ) -> Whole:
     """Run the engine in mock mode for `seconds` of virtual time and let it end gracefully."""
     scripts = ",".join(
         f'{{at={at},venue="{venue}",kind="{kind}",for={duration}}}' for at, venue, kind, duration in faults
     )
     words = [f"data_dir={directory}", f"sim.seed={seed}", *QUIET, f"sim.faults=[{scripts}]", *overrides]
-    loaded = load_settings(CONFIG, overrides=words, environ={})
+    loaded = load_settings(config, overrides=words, environ={})
     with locked_data_dir(directory) as data, deterministic(seed):
         return trio.run(
             partial(
