@@ -66,8 +66,8 @@ class VenueReading:
     told_ns: int
     is_compared: bool
     """Nothing was in flight, so that the books could be compared with it."""
-    asked_ns: int = NEVER_NS
-    """When another reading was asked for, because this one could not be compared."""
+    ask_ns: int
+    """From when on another reading is asked for, where this one could not be compared."""
 
 
 @attrs.define(kw_only=True)

@@ -17,12 +17,12 @@ import attrs
 
 from arb.domain.effects import Cell, QueryAccount, Severity, Table
 from arb.domain.events import Command, CommandKind, Reconciled, TransferSeen
-from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, VenueId, venue_of
+from arb.domain.ids import AssetId, ClientOrderId, VenueId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import OrderState, OrderUpdate
 from arb.domain.pair import Pair
-from arb.engine import charges, folding
+from arb.engine import charges, folding, watching
 from arb.engine.config import EngineConfig
 from arb.engine.memory import Difference, Memory, Turn, VenueReading
 from arb.engine.view import leg_instrument, mid_of
@@ -54,7 +54,8 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
     if venue not in venues_of(turn.config):
         return
     is_compared = _is_quiet(turn, venue, event.at_ns)
-    memory.readings[venue] = VenueReading(told_ns=event.at_ns, is_compared=is_compared, asked_ns=event.at_ns)
+    ask_ns = memory.now_ns + _grace_ns(turn)
+    memory.readings[venue] = VenueReading(told_ns=event.at_ns, is_compared=is_compared, ask_ns=ask_ns)
     if not is_compared:
         return
     _take_cash_over(turn, venue)
@@ -68,22 +69,28 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
 
 def ask_again(turn: Turn) -> None:
     """Time passed: a venue whose reading could not be compared is read again once it is quiet there."""
-    memory, grace_ns = turn.memory, _grace_ns(turn)
+    memory = turn.memory
+    wait_ns = int(turn.config.execution.position_check_s * 1e9)
     for venue, reading in memory.readings.items():
-        if reading.is_compared or memory.now_ns - reading.asked_ns < grace_ns:
+        if reading.is_compared or memory.now_ns < reading.ask_ns:
             continue
         if _is_quiet(turn, venue, memory.now_ns):
-            memory.readings[venue] = attrs.evolve(reading, asked_ns=memory.now_ns + 4 * grace_ns)
+            memory.readings[venue] = attrs.evolve(reading, ask_ns=memory.now_ns + wait_ns)
             turn.effects.append(QueryAccount(venue=venue, reason="the last reading could not be compared"))
 
 
 def _grace_ns(turn: Turn) -> int:
-    return int(turn.config.execution.unknown_grace_s * 1e9)
+    """How old the last execution must be: while orders leave, older than the slowest reading takes from the venue's
+    word to ours; while none do, a leg may stand alone, and what an answer takes is enough."""
+    params = turn.config.execution
+    is_settling = turn.memory.is_settling
+    grace_s = params.unknown_grace_s if is_settling else max(params.unknown_grace_s, params.position_check_s)
+    return int(grace_s * 1e9)
 
 
 def _is_quiet(turn: Turn, venue: VenueId, at_ns: int) -> bool:
     """Whether the rules are known and nothing can have moved what a reading of this moment tells: no order of ours
-    works there, and no execution is younger than what an answer takes."""
+    works there, and the last execution is old enough."""
     memory = turn.memory
     if any(line.request.venue == venue for line in memory.orders.working()):
         return False
@@ -127,26 +134,13 @@ def _legs_on(turn: Turn, venue: VenueId) -> Iterator[tuple[Pair, str, Instrument
                 yield item.pair, leg, turn.memory.market.instruments[name]
 
 
-def own_contracts(turn: Turn, instrument: InstrumentId) -> Decimal:
-    """Our count of a contract over all pairs: open positions and what earlier ones left over, contract units."""
-    memory, total = turn.memory, ZERO
-    for pair, leg, found in _legs_on(turn, venue_of(instrument)):
-        if found.id != instrument:
-            continue
-        scale = Decimal(1) if leg == "a" else pair.multiplier
-        position, left = memory.ledger.position(pair.id), memory.ledger.residuals.get(f"{pair.id}/{leg}")
-        held = ZERO if position is None else (position.a if leg == "a" else position.b).net_qty
-        total += (held + (left.qty if left is not None else ZERO)) / scale
-    return total
-
-
 def _contracts(turn: Turn, venue: VenueId) -> Iterator[Difference]:
     """Contracts that differ by a lot or more."""
     memory = turn.memory
     found = {item.id: item for _, _, item in _legs_on(turn, venue) if item.kind is InstrumentKind.PERPETUAL}
     for name, instrument in found.items():
         told = memory.ledger.contract_qty(name) - memory.foreign_qty.get(name, ZERO)
-        expected = own_contracts(turn, name)
+        expected = watching.own_qty(turn, instrument)
         if abs(told - expected) >= instrument.lot:
             words = f"{name}: the venue holds {told:f} contracts, our books say {expected:f}"
             yield Difference(venue=venue, name=name, expected=expected, told=told, words=words)
@@ -277,7 +271,7 @@ def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
     is_contract = instrument.kind is InstrumentKind.PERPETUAL
     price = price_of(turn, pair, leg) or ZERO
     if memory.ledger.position(pair.id) is not None and (is_contract or item.difference < 0):
-        folding.adjust(turn, pair, leg, item.difference, price)
+        watching.adjust(turn, pair, leg, item.difference, price)
     elif is_contract:
         _leave_over(turn, pair, leg, item.difference, price)
     else:

@@ -100,7 +100,7 @@ def test_an_incident_is_told_its_cost_and_the_days_budget_halts() -> None:
     assert "limit/incident_budget" in alerts(exchange)
     exchange.put(Command(at_ns=exchange.now_ns, kind=CommandKind.RESUME, operator="me"))
     assert state(exchange) is TradingState.HALTED
-    exchange.run(2, cheap(0))
+    exchange.run(10, cheap(0), step_ms=500)
     resume(exchange)
     assert state(exchange) is TradingState.ACTIVE
 

@@ -33,8 +33,8 @@ BTC = AssetId("BTC")
 
 
 def read_all(exchange: Exchange) -> None:
-    """Both accounts are read, some seconds after whatever happened."""
-    exchange.now_ns += 3 * SECOND
+    """Both accounts are read, long enough after whatever happened."""
+    exchange.now_ns += 11 * SECOND
     for venue in VENUES:
         read(exchange, venue)
 
@@ -132,7 +132,7 @@ def test_nothing_in_flight_is_called_a_difference() -> None:
     assert words(exchange) == []
     assert not exchange.engine.is_reconciled()
     exchange.coins -= D("0.02")
-    exchange.run(4, cheap(60))
+    exchange.run(25, cheap(60), step_ms=500)
     asked = [one.venue for one in exchange.readings if "could not be compared" in one.reason]
     assert set(asked) == set(VENUES), "they are read again once nothing is in flight"
     read_all(exchange)
