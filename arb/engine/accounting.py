@@ -4,8 +4,8 @@ Owns: what is gathered for the identity, when its answer may be believed, its ro
 Never: changes what is traded: a difference of quantities blocks by reconciling, one of value alone calls a person.
 Units: KRW and USDT as named; keys as in `state/account.py`; times monotonic _ns, days by UTC + offset.
 
-What nothing explains is told once it has lasted `GRACE_NS` with nothing in flight: incomes, transfers and balances come
-by different messages, and the slowest of them is polled.
+What nothing explains is told once it has lasted `GRACE_NS` with nothing in flight, and after the venues were asked
+again: incomes, transfers and balances come by different messages, some before the execution that they follow from.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from arb.domain.effects import Cell, Severity, Table
+from arb.domain.effects import Cell, QueryAccount, Severity, Table
 from arb.domain.events import Reconciled
-from arb.domain.ids import AssetId, InstrumentId, VenueId
+from arb.domain.ids import AssetId, InstrumentId
 from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.money import EXACT, booked, decimal_of, exact_sum
 from arb.domain.pair import Pair
@@ -29,11 +29,12 @@ from arb.engine.view import HOUR_NS, leg_instrument, mid_of
 from arb.state.account import CASH, AccountState, KeyMark, Sighting, Valued, key_of, total_of, valued_at
 from arb.state.flows import KRW, USDT, ZERO
 from arb.state.ledger import DAY_NS
-from arb.state.market import NEVER_NS
 
 TOLERANCE_KRW: Final = Decimal(10)
 """Venues round entry prices and fees; more than this is not rounding."""
 GRACE_NS: Final = 600_000_000_000
+SETTLED_NS: Final = 30_000_000_000
+"""Until then a balance may still be on its way."""
 BNB: Final = AssetId("BNB")
 
 
@@ -159,24 +160,14 @@ def is_in_flight(turn: Turn) -> bool:
         return True
     if any(lane.legs or lane.mismatch_ns is not None for lane in memory.lanes.values()):
         return True
-    return any(not _is_told(turn, pair, instrument) for pair, _, instrument in _legs(turn))
+    return any(not _is_settled(turn, pair, instrument) for pair, _, instrument in _legs(turn))
 
 
-def _is_told(turn: Turn, pair: Pair, instrument: Instrument) -> bool:
-    """Whether the venue has told cash and quantity of a leg since the pair's last execution, in this run."""
-    memory, fill_ns = turn.memory, turn.memory.lanes[pair.id].fill_ns
-    if instrument.venue not in memory.balances_ns or _told_ns(turn, instrument.venue, instrument.quote) <= fill_ns:
-        return False
-    if instrument.kind is InstrumentKind.PERPETUAL:
-        told_ns = memory.contracts_ns.get(instrument.id, memory.balances_ns[instrument.venue])
-    else:
-        told_ns = _told_ns(turn, instrument.venue, instrument.base)
-    return told_ns > fill_ns
-
-
-def _told_ns(turn: Turn, venue: VenueId, asset: AssetId) -> int:
-    told = turn.memory.balances_ns
-    return max(told.get(venue, NEVER_NS), told.get(f"{venue}/{asset}", NEVER_NS))
+def _is_settled(turn: Turn, pair: Pair, instrument: Instrument) -> bool:
+    """Whether the venue has been read in this run, and the pair's last execution is old enough for its balances."""
+    memory = turn.memory
+    is_old = memory.now_ns - memory.lanes[pair.id].fill_ns >= SETTLED_NS
+    return is_old and instrument.venue in memory.balances_ns
 
 
 def reckon(turn: Turn) -> AccountState | None:
@@ -259,6 +250,9 @@ def _watch(turn: Turn, found: AccountState) -> None:
         return
     if account.unexplained_ns is None:
         account.unexplained_ns = now_ns
+        if not account.alerted_krw:
+            for venue in sorted({instrument.venue for _, _, instrument in _legs(turn)}):
+                turn.effects.append(QueryAccount(venue=venue, reason="the books do not explain what is held"))
     is_new = abs(found.unexplained.krw - account.alerted_krw) > TOLERANCE_KRW
     if is_new and now_ns - account.unexplained_ns >= GRACE_NS:
         account.alerted_krw = found.unexplained.krw

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arb.domain.depth import Depth
-from arb.domain.effects import Alert, Effect, Record, Severity, Table
+from arb.domain.effects import Alert, Effect, QueryAccount, Record, Severity, Table
 from arb.domain.events import (
     ArmingSeen,
     Command,
@@ -33,7 +33,7 @@ from arb.domain.pair import Direction, PairKind
 from arb.domain.tables import ACCOUNT_PARTS, COLUMNS
 from arb.engine import Engine, EngineConfig
 from arb.engine import rows as table_rows
-from arb.engine.accounting import GRACE_NS, TOLERANCE_KRW, reckon, sighting
+from arb.engine.accounting import GRACE_NS, SETTLED_NS, TOLERANCE_KRW, reckon, sighting
 from arb.engine.memory import Turn
 from arb.state.account import AccountState
 from arb.storage.codec import decode_value, encode_value
@@ -183,6 +183,9 @@ class Account:
                 assert effect.id not in newest or effect.rev > newest[effect.id].rev
                 newest[effect.id] = effect
         return [dict(record.row) for record in newest.values()]
+
+    def asked(self) -> list[VenueId]:
+        return [effect.venue for effect in self.effects if isinstance(effect, QueryAccount)]
 
     def alerts(self) -> list[Alert]:
         return [effect for effect in self.effects if isinstance(effect, Alert)]
@@ -377,6 +380,7 @@ def test_an_opening_taken_with_positions_open_explains_them_too() -> None:
     account.fill("a", Side.BUY, D("0.1"), D(148_800_000))
     account.fill("b", Side.SELL, D("0.1"), D(103_000))
     account.tell()
+    account.pass_time(SETTLED_NS / SECOND)
     account.engine.memory.ledger.account = type(account.engine.memory.ledger.account)()
 
     found = account.state()
@@ -412,15 +416,25 @@ def test_a_difference_that_lasts_calls_a_person_once_and_another_one_again() -> 
     assert len(account.alerts()) == 2
 
 
-def test_a_message_in_flight_calls_nobody() -> None:
+def test_a_balance_that_never_came_is_asked_for_and_calls_nobody_when_it_is_told() -> None:
     account = opened()
     account.pass_time(2)
     account.fill("a", Side.BUY, D("0.001"), D(148_800_000))
-    for _ in range(3):
-        account.pass_time(GRACE_NS / SECOND)
-
-    assert [alert for alert in account.alerts() if alert.key.startswith("account/")] == []
+    account.close()
+    account.pass_time(SETTLED_NS / SECOND - 1)
     assert abs(account.state().unexplained.krw) > TOLERANCE_KRW
+    assert not account.asked()
+
+    account.pass_time(2)
+    account.pass_time(2)
+    assert account.asked() == ["binance_usdm", "upbit"]
+
+    account.tell()
+    account.pass_time(2)
+    account.pass_time(GRACE_NS / SECOND + 1)
+    account.pass_time(1)
+    assert account.alerts() == []
+    assert is_rounding(account.state())
 
 
 def test_every_reading_leaves_a_row_of_the_account() -> None:
