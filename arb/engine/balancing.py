@@ -66,8 +66,8 @@ def shrinks(turn: Turn, pair: Pair, leg: str, side: Side, qty: Decimal) -> bool:
     return side.sign * held < 0 and qty <= abs(held)
 
 
-def is_market_due(turn: Turn, pair: Pair, leg: str, side: Side) -> bool:
-    """Whether an order at any price may be made: a venue takes it by base quantity, and it can open nothing."""
+def is_market_taken(turn: Turn, pair: Pair, leg: str, side: Side) -> bool:
+    """Whether the leg's venue takes an order at any price by base quantity: not every spot venue does for buys."""
     kind = turn.memory.market.instruments[leg_instrument(pair, leg)].kind
     return side is Side.SELL or kind is InstrumentKind.PERPETUAL
 
@@ -99,7 +99,7 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal, filled: st
         leg=leg, side=side, qty=qty, price=price_within(turn, pair, leg, side, reach, cap), expected_price=reach,
         purpose=hedge.purpose_of(is_complete=is_complete, is_escalated=is_escalated, is_leaving=is_leaving),
         is_closing=shrinks(turn, pair, leg, side, qty), collar_bps=cap, is_planned=False,
-        is_market=(is_leaving or is_last_resort) and is_market_due(turn, pair, leg, side),
+        is_market=(is_leaving or is_last_resort) and is_market_taken(turn, pair, leg, side),
     )  # fmt: skip
     legs.attempts += 1
     legs.next_try_ns = (

@@ -57,6 +57,7 @@ from arb.engine import (
     repairing,
     rows,
     trading,
+    watching,
     working,
 )
 from arb.engine.config import EngineConfig, PairConfig
@@ -205,7 +206,7 @@ class Engine:
                 folding.contract_seen(turn, event)
                 guards.check_positions(turn)
                 if not self._memory.is_settling:
-                    folding.doubt_positions(turn)
+                    watching.doubt_positions(turn)
             case FundingPaid():
                 charges.funding_paid(turn, event, folding.pair_of(turn, event.instrument))
             case TransferSeen():
@@ -272,7 +273,7 @@ class Engine:
             memory.position_check_ns = memory.now_ns
             guards.check_positions(turn)
         if not memory.is_settling:
-            folding.watch_positions(turn)
+            watching.watch_positions(turn)
         reconciling.ask_again(turn)
         guards.check_results(turn)
         daily.look_after(turn)

@@ -1,7 +1,7 @@
 """Account events into memory: executions, balances, positions; and foreign hands.
 
-Owns: what belongs to which pair, and the watch over balanced positions.
-Never: sends an order by itself.
+Owns: what belongs to which pair.
+Never: sends an order by itself; compares positions with what the venues hold (`watching.py`).
 Units: Decimal in the asset named; base units where a pair is meant.
 """
 
@@ -12,25 +12,21 @@ from typing import Final
 
 import attrs
 
-from arb.domain.effects import Cell, QueryAccount, Severity
+from arb.domain.effects import Cell, Severity
 from arb.domain.events import BalanceSeen, OrderUpdated, PositionSeen
-from arb.domain.fees import Fee
-from arb.domain.ids import AssetId, InstrumentId, TradeId, venue_of
+from arb.domain.ids import InstrumentId
 from arb.domain.instrument import InstrumentKind
-from arb.domain.money import decimal_of
-from arb.domain.order import Fill, OrderUpdate, Purpose, Side
+from arb.domain.order import Fill, OrderUpdate, Side
 from arb.domain.pair import Direction, Pair
 from arb.engine import rows
 from arb.engine.charges import fee_of, learn
 from arb.engine.marking import fx_mid_of
 from arb.engine.memory import Turn
-from arb.engine.repairing import leave_if_stuck, repair, repair_if_naked
-from arb.engine.view import leg_instrument, mid_of
+from arb.engine.repairing import repair
 from arb.engine.working import advance, order_updated
 from arb.execution.order_ids import is_ours
 from arb.risk.trading_state import Cause
 from arb.state.flows import FillTag
-from arb.state.market import NEVER_NS
 from arb.state.orders import OrderLine
 from arb.state.positions import PairPosition
 
@@ -72,6 +68,7 @@ def match_orphans(turn: Turn) -> None:
     waiting, memory.orphans = memory.orphans, ()
     for fill in waiting:
         if memory.orders.find(fill) is None and memory.now_ns - fill.received_ns > ORPHAN_NS:
+            _keep_foreign(turn, fill)
             foreign_hands(turn, fill.instrument, f"fill {fill.trade_id}")
         else:
             fill_seen(turn, fill)
@@ -168,130 +165,3 @@ def contract_seen(turn: Turn, event: PositionSeen) -> None:
     turn.memory.ledger.see_contract(event)
     turn.memory.contracts_ns[event.position.instrument] = event.at_ns
     turn.memory.told_seq[event.position.instrument] = turn.memory.seq
-
-
-def watch_positions(turn: Turn) -> None:
-    """Compare every balanced position with what the venues say.
-
-    A difference is asked about first; what a reading taken since then confirms makes the pair unbalanced.
-    """
-    memory, now_ns = turn.memory, turn.memory.now_ns
-    for item in turn.config.pairs:
-        pair, lane = item.pair, memory.lanes[item.pair.id]
-        position = memory.ledger.position(pair.id)
-        if position is None:
-            lane.foreign = ()
-        if position is None or lane.legs or _is_waiting(turn, pair):
-            lane.mismatch_ns = None
-            continue
-        differences = _differences(turn, pair, position)
-        if not differences:
-            lane.mismatch_ns = None
-            repair_if_naked(turn, pair)
-            leave_if_stuck(turn, pair)
-        elif lane.mismatch_ns is None or now_ns - lane.mismatch_ns >= turn.config.execution.position_check_s * 1e9:
-            _doubt(turn, pair, differences)
-        elif all(_is_confirmed(turn, pair, leg) for leg, _ in differences) and (
-            now_ns - lane.mismatch_ns >= turn.config.execution.unknown_grace_s * 1e9
-        ):
-            lane.mismatch_ns = None
-            for leg, contracts in differences:
-                adjust(turn, pair, leg, contracts, decimal_of(mid_of(memory, leg_instrument(pair, leg))))
-            repair(turn, pair, "position differs from the venue's")
-
-
-def doubt_positions(turn: Turn) -> None:
-    """A venue told what it holds: where that differs, ask at once and hold what the pair plans until it is settled."""
-    for item in turn.config.pairs:
-        lane, position = turn.memory.lanes[item.pair.id], turn.memory.ledger.position(item.pair.id)
-        if position is None or lane.legs or lane.mismatch_ns is not None or _is_waiting(turn, item.pair):
-            continue
-        if differences := _differences(turn, item.pair, position):
-            _doubt(turn, item.pair, differences)
-
-
-def _doubt(turn: Turn, pair: Pair, differences: tuple[tuple[str, Decimal], ...]) -> None:
-    lane = turn.memory.lanes[pair.id]
-    lane.mismatch_ns, lane.mismatch_seq = turn.memory.now_ns, turn.memory.seq
-    for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg, _ in differences}):
-        turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} differs"))
-
-
-def _is_waiting(turn: Turn, pair: Pair) -> bool:
-    """Whether an order of the pair may still move what the venues hold."""
-    return any(line.request.pair == pair.id for line in turn.memory.orders.working())
-
-
-def _is_confirmed(turn: Turn, pair: Pair, leg: str) -> bool:
-    """Whether a whole reading of a leg was told since the venue was asked, in a later step."""
-    lane, instrument = turn.memory.lanes[pair.id], turn.memory.market.instruments[leg_instrument(pair, leg)]
-    key = instrument.id if instrument.kind is InstrumentKind.PERPETUAL else instrument.venue
-    is_later = turn.memory.told_seq.get(key, 0) > lane.mismatch_seq
-    return is_later and _told_ns(turn, pair, leg, is_whole=True) >= (lane.mismatch_ns or 0)
-
-
-def _told_ns(turn: Turn, pair: Pair, leg: str, *, is_whole: bool) -> int:
-    """When the venue last told what a leg holds; `is_whole`: with all its balances, as only a reading does."""
-    memory = turn.memory
-    instrument = memory.market.instruments[leg_instrument(pair, leg)]
-    if instrument.kind is InstrumentKind.PERPETUAL:
-        return memory.contracts_ns.get(instrument.id, NEVER_NS)
-    whole_ns = memory.balances_ns.get(instrument.venue, NEVER_NS)
-    if is_whole:
-        return whole_ns
-    return max(whole_ns, memory.balances_ns.get(f"{instrument.venue}/{instrument.base}", NEVER_NS))
-
-
-def _differences(turn: Turn, pair: Pair, position: PairPosition) -> tuple[tuple[str, Decimal], ...]:
-    """Per leg, venue's quantity minus ours where off by a lot or more, contract units; spot: only what is missing.
-
-    A word that is no newer than the pair's last execution says nothing.
-    """
-    memory, found = turn.memory, []
-    last_fill_ns = memory.lanes[pair.id].fill_ns
-    for leg in ("a", "b"):
-        if _told_ns(turn, pair, leg, is_whole=False) <= last_fill_ns:
-            continue
-        instrument = memory.market.instruments[leg_instrument(pair, leg)]
-        tally, scale = (position.a, Decimal(1)) if leg == "a" else (position.b, pair.multiplier)
-        own = tally.net_qty / scale
-        if instrument.kind is InstrumentKind.PERPETUAL:
-            if instrument.id in memory.ledger.holdings.contracts:
-                left = memory.ledger.residuals.get(f"{pair.id}/{leg}")
-                off = memory.ledger.contract_qty(instrument.id) - own - (left.qty / scale if left is not None else ZERO)
-                off -= memory.foreign_qty.get(instrument.id, ZERO)
-                if abs(off) >= instrument.lot:
-                    found.append((leg, off))
-        elif own > 0 and instrument.venue in memory.ledger.holdings.balances:
-            foreign = memory.foreign_qty.get(f"{instrument.venue}/{instrument.base}", ZERO)
-            off = memory.ledger.holdings.total(instrument.venue, instrument.base) - foreign - own
-            if off < 0 and -off * decimal_of(mid_of(memory, instrument.id)) >= max(
-                instrument.min_notional, instrument.lot
-            ):
-                found.append((leg, off))
-    return tuple(found)
-
-
-def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> None:
-    """Book what the venue did without us, once: at the executions it told where they explain the whole difference,
-    else as one at `price`, free of fees."""
-    memory, lane = turn.memory, turn.memory.lanes[pair.id]
-    instrument = memory.market.instruments[leg_instrument(pair, leg)]
-    position = memory.ledger.positions[pair.id]
-    mine = tuple(fill for fill in lane.foreign if fill.instrument == instrument.id)
-    lane.foreign = tuple(fill for fill in lane.foreign if fill.instrument != instrument.id)
-    is_told = sum((fill.side.sign * fill.qty for fill in mine), ZERO) == off
-    unseen = Fill(
-        instrument=instrument.id, trade_id=TradeId(f"watch-{memory.seq}-{leg}"), client_order_id=None,
-        venue_order_id=None, side=Side.BUY if off > 0 else Side.SELL, qty=abs(off), price=price,
-        fee=Fee(ZERO, AssetId(instrument.quote)), liquidity=None, received_ns=memory.now_ns, venue_ns=None,
-    )  # fmt: skip
-    for fill in mine if is_told else (unseen,):
-        tag = FillTag(
-            pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=fill.price,
-            multiplier=Decimal(1) if leg == "a" else pair.multiplier,
-        )  # fmt: skip
-        fee, usdt_mid = fee_of(turn, fill, instrument)
-        memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
-        if is_told:
-            rows.fill_row(turn, fill, pair.id, leg, fee, position.id, usdt_mid)

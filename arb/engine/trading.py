@@ -13,15 +13,17 @@ from typing import Any, Final
 from arb.domain.effects import Cell, Table
 from arb.domain.instrument import InstrumentKind
 from arb.domain.intent import Intent, IntentKind, LegPlan
-from arb.domain.order import Purpose
+from arb.domain.money import floor_to_step
+from arb.domain.order import Purpose, Side
 from arb.domain.pair import Direction, Pair
+from arb.engine.balancing import is_market_taken
 from arb.engine.config import PairConfig
 from arb.engine.marking import premium_cells
 from arb.engine.memory import Lane, RefusalCount, Turn, direction_key
 from arb.engine.repairing import repair_if_naked
 from arb.engine.risk_view import risk_view
 from arb.engine.sending import WishedOrder, send
-from arb.engine.view import view_of
+from arb.engine.view import leg_rules, view_of
 from arb.execution.legs import LegPair, LegState
 from arb.execution.params import LegOrder
 from arb.risk.gate import admit
@@ -48,7 +50,7 @@ def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any]) -> None:
     if answer.intent is None:
         refuse(turn, item.pair, answer.look.direction, answer.look.refusal, is_safety=False)
         return
-    if lane.mismatch_ns is not None and not lane.is_emergency:
+    if is_doubted(turn, lane, answer.intent):
         refuse(turn, item.pair, answer.intent.direction, "position_differs", is_safety=True)
         return
     refusal = admit(answer.intent, risk_view(memory, turn.config, view, answer.intent, lane))
@@ -58,6 +60,15 @@ def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any]) -> None:
     if plan(turn, item.pair, view, answer.intent):
         lane.refusal = ""
         lane.own, _ = strategy.decide(view._replace(is_busy=True), lane.own, item.params)
+
+
+def is_doubted(turn: Turn, lane: Lane, intent: Intent) -> bool:
+    """Whether what the pair holds is asked about at this moment; what risk or an operator demands waits for the answer
+    no longer than a leg may be naked."""
+    if lane.mismatch_ns is None or lane.is_emergency:
+        return False
+    waited_ns = turn.memory.now_ns - lane.mismatch_ns
+    return intent.reason != "risk" or waited_ns < turn.config.execution.max_naked_s * 1e9
 
 
 def _note_dislocation(turn: Turn, lane: Lane, d_bps: float, fair_bps: float | None, data_refusal: str) -> None:
@@ -85,10 +96,11 @@ def plan(turn: Turn, pair: Pair, view: PairView, intent: Intent) -> bool:
         intent=intent,
         qty=intent.qty,
         started_ns=now_ns,
-        ride_a=ZERO if is_entry else max(intent.a.qty - intent.b.qty * pair.multiplier, ZERO),
+        ride_a=_ride(turn, pair, "a", intent, position),
+        ride_b=_ride(turn, pair, "b", intent, position),
         reason=intent.reason,
     )
-    purpose = Purpose.ENTRY if is_entry else Purpose.EMERGENCY if intent.reason == "risk" else Purpose.EXIT
+    purpose = _purpose(intent, lane)
     wishes = [_planned(turn, "a", intent.a, pair, purpose)]
     if legs.leg_order is LegOrder.SIMULTANEOUS:
         wishes.append(_planned(turn, "b", intent.b, pair, purpose))
@@ -106,6 +118,25 @@ def plan(turn: Turn, pair: Pair, view: PairView, intent: Intent) -> bool:
     return True
 
 
+def _purpose(intent: Intent, lane: Lane) -> Purpose:
+    if intent.kind is IntentKind.ENTER:
+        return Purpose.ENTRY
+    if intent.reason != "risk":
+        return Purpose.EXIT
+    return Purpose.FLATTEN if lane.risk_exit == "flatten" else Purpose.EMERGENCY
+
+
+def _ride(turn: Turn, pair: Pair, leg: str, intent: Intent, position: PairPosition | None) -> Decimal:
+    """What a close trades on a leg beyond the other one, because an earlier position left it over; base units."""
+    if intent.kind is IntentKind.ENTER or position is None:
+        return ZERO
+    rules, plan = leg_rules(turn.memory, turn.config, pair, leg), intent.a if leg == "a" else intent.b
+    held = (abs(position.a.net_qty), abs(position.b.net_qty))
+    more = held[0] - held[1] if leg == "a" else held[1] - held[0]
+    arriving = plan.qty * rules.multiplier * (1 - (rules.received_fee_rate if plan.side is Side.BUY else ZERO))
+    return floor_to_step(max(min(more, arriving - intent.qty), ZERO), rules.step)
+
+
 def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) -> WishedOrder:
     scale = 1 if leg == "a" else pair.multiplier
     return WishedOrder(
@@ -118,6 +149,7 @@ def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) 
         is_closing=purpose is not Purpose.ENTRY,
         collar_bps=_collar_bps(turn, pair),
         is_planned=True,
+        is_market=purpose is Purpose.FLATTEN and is_market_taken(turn, pair, leg, plan.side),
     )
 
 

@@ -117,7 +117,7 @@ def _send_second(turn: Turn, legs: LegPair, pair: Pair, qty: Decimal) -> None:
         leg="b", side=plan.side, qty=qty, price=price, expected_price=plan.expected_price,
         purpose=Purpose.FLATTEN if is_leaving else Purpose.HEDGE, is_closing=legs.kind is IntentKind.EXIT,
         collar_bps=collar, is_planned=True,
-        is_market=is_leaving and balancing.is_market_due(turn, pair, "b", plan.side),
+        is_market=is_leaving and balancing.is_market_taken(turn, pair, "b", plan.side),
     )  # fmt: skip
     if send(turn, legs, pair, (wish,)) is not None:
         legs.next_try_ns = turn.memory.now_ns + RETRY_NS
@@ -155,7 +155,8 @@ def settle_position(turn: Turn, legs: LegPair, pair: Pair) -> None:
     legs.captured_krw = caught(turn, pair, legs, position)
     if not is_dust(memory, turn.config, pair, position):
         if legs.kind is IntentKind.ENTER:
-            memory.ledger.absorb_residual(pair.id, position.flows[-1].fx_mid, memory.now_ns)
+            for leg in ("a", "b"):
+                memory.ledger.absorb_residual(pair.id, leg, position.flows[-1].fx_mid, memory.now_ns)
             position = memory.ledger.positions[pair.id]
         rows.position_row(turn, pair, position, None)
         rows.trade_row(turn, pair, legs, position, None)

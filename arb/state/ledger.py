@@ -244,15 +244,17 @@ class Ledger:
         if (known := self.ended.get(position)) is not None:
             self.ended[position] = attrs.evolve(known, trade_id=trade_id, trade_qty=qty, revision=revision)
 
-    def absorb_residual(self, pair: PairId, fx_mid: Decimal, at_ns: int) -> Decimal:
-        """Let what is left over on A ride on the open position of the same sign, which pays its cost; base units."""
-        position, residual = self.positions[pair], self.residuals.get(f"{pair}/a")
-        if residual is None or (residual.qty > 0) is not (position.a.net_qty > 0):
+    def absorb_residual(self, pair: PairId, leg: str, fx_mid: Decimal, at_ns: int) -> Decimal:
+        """Let what is left over on a leg ride on the open position of the same sign, which pays its cost."""
+        position, residual = self.positions[pair], self.residuals.get(f"{pair}/{leg}")
+        tally = position.a if leg == "a" else position.b
+        if residual is None or not tally.net_qty or (residual.qty > 0) is not (tally.net_qty > 0):
             return ZERO
-        del self.residuals[f"{pair}/a"]
+        del self.residuals[f"{pair}/{leg}"]
         taken = attrs.evolve(residual, qty=-residual.qty, cost=-residual.cost)
         grown = with_flows(position, (_left_over(taken, fx_mid, at_ns),))
-        self.positions[pair] = attrs.evolve(grown, a=grown.a.with_residual(residual.qty, residual.cost))
+        ridden = tally.with_residual(residual.qty, residual.cost)
+        self.positions[pair] = attrs.evolve(grown, a=ridden) if leg == "a" else attrs.evolve(grown, b=ridden)
         return residual.qty
 
     def marked(
