@@ -153,14 +153,26 @@ class BinanceRate:
                     found.append(RateReport(bucket="weight", used=int(value)))
                 elif name.startswith(_ORDERS):
                     found.append(RateReport(bucket=f"orders-{name.removeprefix(_ORDERS)}", used=int(value)))
+        if _is_order_limit(response):
+            shortest = min((each for each in self.buckets if each.is_for_orders), key=lambda each: each.window_s)
+            found.append(RateReport(bucket=shortest.name, remaining=0))
         return tuple(found)
 
     def back_off(self, response: HttpResponse, wall_ms: int) -> BackOff | None:
-        """429 and 418: `Retry-After`, the ban's end in the text, or the rest of the minute."""
+        """429 and 418: `Retry-After`, the ban's end in the text, or the rest of the minute.
+
+        Too many orders (-1015) leave everything else as it is: their bucket is full (`reports`).
+        """
+        if _is_order_limit(response):
+            return None
         if response.status not in (429, 418) and not (response.status >= 400 and b"-1003" in response.body):
             return None
         is_ban = response.status == 418 or _UNTIL in response.body
         return BackOff(wait_s=_silence_s(response, wall_ms, is_ban), is_ban=is_ban, reason=shown(response.body))
+
+
+def _is_order_limit(response: HttpResponse) -> bool:
+    return response.status in (400, 429) and b"-1015" in response.body
 
 
 def _silence_s(response: HttpResponse, wall_ms: int, is_ban: bool) -> float:

@@ -15,7 +15,7 @@ import trio
 
 from arb.domain.ids import InstrumentId, VenueId
 from arb.domain.instrument import Instrument
-from arb.ports import Clock
+from arb.ports import Clock, EventSink
 from arb.venues import load_venue
 from arb.venues.simulated.listings import listing
 from arb.venues.simulated.models import FaultKind, FaultScript
@@ -24,6 +24,8 @@ from arb.venues.spec import AccountProtocol, Credentials, OrderCodec, Stamp, Ven
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpClient, HttpTarget, open_http
 from arb.venues.wire.memory import MemoryNetwork, open_memory_network
+from arb.venues.wire.order_http import OrderTarget, open_order_http
+from arb.venues.wire.orders import OrderParts, VenueOrders
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.simulation import ServedVenue, SimParams, Simulation, serve_in_memory
 
@@ -105,4 +107,32 @@ async def open_town(*faults: FaultScript) -> AsyncIterator[Town]:
                 open_http(target, dialer=network, limiter=limiter, clock=clock)
             )
         yield town
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_orders(town: Town, name: str, sink: EventSink) -> AsyncIterator[VenueOrders]:
+    """The order task of a venue over real connections; leaving the block is the death of the machine."""
+    venue = VenueId(name)
+    endpoint, prefix = split_url(town.served[venue].rest)
+
+    async def no_read(_reason: str) -> None:
+        await trio.lowlevel.checkpoint()
+
+    target = OrderTarget(venue=venue, endpoint=endpoint, prefix=prefix)
+    async with open_order_http(target, dialer=town.network) as wire, trio.open_nursery() as nursery:
+        parts = OrderParts(
+            venue=venue,
+            codec=town.codec(venue),
+            instruments={one.id: one for one in town.instruments(venue)},
+            wire=wire,
+            limiter=town.limiters[venue],
+            sink=sink,
+            clock=town.clock,
+            stamp=town.stamp,
+            read_account=no_read,
+        )
+        orders = VenueOrders(parts)
+        nursery.start_soon(orders.run)
+        yield orders
         nursery.cancel_scope.cancel()

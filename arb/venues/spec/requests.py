@@ -78,7 +78,7 @@ class Bucket:
     capacity: int
     window_s: float
     reserve: int
-    """Units kept back for cancels, hedges and queries."""
+    """Units kept back for cancels and hedges, half of them for queries."""
     is_for_orders: bool = False
     """Each new order takes one unit."""
 
@@ -106,7 +106,7 @@ class RateRules(Protocol):
 
     @property
     def buckets(self) -> tuple[Bucket, ...]:
-        """Budgets as documented; the venue's own instruments answer may override (see `limits_of`)."""
+        """Budgets as documented."""
 
     def reports(self, response: HttpResponse) -> tuple[RateReport, ...]:
         """Usage that the headers tell."""

@@ -7,15 +7,16 @@ Units: KRW, BTC or USDT as the market's quote; rates per second.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
-from itertools import pairwise
 from typing import Final
 
 import attrs
+import msgspec
 
 from arb.domain.fees import FeeAsset, FeeSchedule
 from arb.domain.instrument import TickBand, TickTable
-from arb.venues.answers import shown
+from arb.venues.answers import UNREADABLE, shown
 from arb.venues.spec import BackOff, Bucket, HttpResponse, RateReport
 
 VOLUME_STEP: Final = Decimal("1e-8")
@@ -115,6 +116,8 @@ BUCKETS: Final = (
 _NEXT_SECOND_S: Final = 1.0
 _BAN_S: Final = 60.0
 """Assumed length of a ban whose answer states none that can be read."""
+_UNIT_S: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "초": 1.0, "분": 60.0, "시간": 3600.0}
+_DURATION: Final = re.compile(rf"([0-9]{{1,6}})\s*({'|'.join(_UNIT_S)})")
 
 
 @attrs.frozen
@@ -141,13 +144,18 @@ class UpbitRate:
         return None
 
 
+def _words(body: bytes) -> str:
+    """The text of a body, escapes of JSON resolved."""
+    try:
+        return str(msgspec.json.decode(body))
+    except UNREADABLE:
+        return body.decode("utf-8", "replace")
+
+
 def _ban_s(response: HttpResponse) -> float:
     """Seconds of a ban: `Retry-After`, else the first number of the body that is followed by a unit of time."""
     stated = response.headers.get("retry-after", "")
     if stated.isascii() and stated.isdigit():
         return float(stated)
-    words = shown(response.body).replace(".", " ").replace('"', " ").split()
-    for number, unit in pairwise(words):
-        if number.isascii() and number.isdigit() and unit[:6] in ("second", "minute"):
-            return float(number) * (60.0 if unit.startswith("minute") else 1.0)
-    return _BAN_S
+    told = _DURATION.search(_words(response.body))
+    return _BAN_S if told is None else float(told[1]) * _UNIT_S[told[2]]

@@ -199,7 +199,7 @@ class VenueOrders:
         try:
             request = await self._admitted(lambda: build(parts.stamp()), _PRIORITIES[wanted.purpose], waits_s)
             if request is None:
-                self._refuse(order, "rate_budget")
+                self._refuse(order, self._no_budget())
                 return
             answer = await self._sent(request, wanted.client_order_id)
         except VenueUnavailable as error:
@@ -260,7 +260,7 @@ class VenueOrders:
         try:
             request = await self._admitted(lambda: build(self._parts.stamp()), priority, waits_s)
             if request is None:
-                self._tell_unknown(about.client_order_id, about.instrument, "rate_budget")
+                self._tell_unknown(about.client_order_id, about.instrument, self._no_budget())
                 return None
             return await self._sent(request, about.client_order_id)
         except (VenueUnavailable, OrderUnknown) as error:
@@ -279,6 +279,11 @@ class VenueOrders:
             await self._parts.limiter.take(request.bucket, request.weight, priority)
             return build()
         return None
+
+    def _no_budget(self) -> str:
+        """Why there was no token: the venue's silence with its end, or too many requests of our own."""
+        silence = self._parts.limiter.statistics().reason
+        return f"rate_budget: {silence}" if silence else "rate_budget"
 
     async def _sent(self, request: HttpRequest, client_order_id: ClientOrderId) -> HttpResponse:
         async with self._slots:

@@ -5,13 +5,15 @@ Never: sends; counts less than the venue's own headers tell.
 Units: `_ns` monotonic; weights in the venue's own units.
 
 A token comes back exactly one window after it was taken, so no window of the venue, whichever way it is aligned, sees
-more than `capacity`. The reserve is for cancels, hedges and queries; the others stop short of it.
+more than `capacity`. The reserve is for cancels and hedges, half of it for queries; the others stop short of it. Where
+a venue counts orders in several windows, an order takes one unit of each.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
+from datetime import UTC, datetime
 from itertools import count
 from typing import Final
 
@@ -23,7 +25,14 @@ from arb.domain.ids import VenueId
 from arb.ports import Clock
 from arb.venues.spec import Bucket, HttpResponse, Priority, RateRules
 
-_RESERVED_FOR: Final = frozenset((Priority.CANCEL, Priority.HEDGE, Priority.QUERY))
+_LEAVES: Final = {
+    Priority.CANCEL: 0.0,
+    Priority.HEDGE: 0.0,
+    Priority.QUERY: 0.5,
+    Priority.EXIT: 1.0,
+    Priority.ENTRY: 1.0,
+}
+"""Part of a bucket's reserve that each priority leaves to the more urgent ones."""
 _MERGE: Final = 64
 """Tokens taken within this fraction of a window are kept as one entry, dated by the last."""
 
@@ -72,9 +81,18 @@ class RateLimiter:
 
     async def take(self, bucket: str, weight: int, priority: Priority) -> None:
         """Wait for `weight` tokens, behind whoever is more urgent."""
+        for window, tokens in self._wanted(bucket, weight):
+            await self._take(window, tokens, priority)
+
+    def _wanted(self, bucket: str, weight: int) -> list[tuple[_Window, int]]:
+        """Every window that a request counts in, and for how much."""
+        own = self._windows[bucket]
+        wanted = [(own, weight)]
+        if own.bucket.is_for_orders:
+            wanted += [(each, 1) for each in self._windows.values() if each.bucket.is_for_orders and each is not own]
         if self._ceiling is not None:
-            await self._take(self._ceiling, 1, priority)
-        await self._take(self._windows[bucket], weight, priority)
+            wanted.append((self._ceiling, 1))
+        return wanted
 
     async def _take(self, window: _Window, weight: int, priority: Priority) -> None:
         with window.queued(priority) as ticket:
@@ -85,7 +103,7 @@ class RateLimiter:
 
     def take_nowait(self, bucket: str, weight: int, priority: Priority) -> bool:
         """Take the tokens if they are there and nobody more urgent waits."""
-        wanted = [(self._windows[bucket], weight), *([(self._ceiling, 1)] if self._ceiling is not None else [])]
+        wanted = self._wanted(bucket, weight)
         for window, tokens in wanted:
             is_behind = bool(window.queue) and window.queue[0][0] <= priority.value
             if is_behind or self._wait_ns(window, tokens, priority) > 0:
@@ -118,9 +136,11 @@ class RateLimiter:
                 window.raise_to(used, now_ns)
         if (wish := self._rules.back_off(answer, self._clock.wall_ns() // 1_000_000)) is not None:
             self._back_offs += 1
-            self._silent_until_ns = max(self._silent_until_ns, now_ns + round(wish.wait_s * 1e9))
-            self._is_banned = wish.is_ban
-            self._reason = wish.reason
+            until_ns = now_ns + round(wish.wait_s * 1e9)
+            if until_ns >= self._silent_until_ns:
+                self._silent_until_ns, self._is_banned = until_ns, wish.is_ban
+                word = "banned" if wish.is_ban else "limited"
+                self._reason = f"{word} until {_utc(self._clock.wall_ns() + until_ns - now_ns)}: {wish.reason}"
 
     def statistics(self) -> RateStatistics:
         """A frozen picture, for status and metrics."""
@@ -143,6 +163,11 @@ def _ceiling(per_s: float) -> Bucket:
     """`max_requests_per_sec` as a bucket; less than one a second is one in a longer window."""
     capacity = max(1, int(per_s))
     return Bucket(name="max_requests_per_sec", capacity=capacity, window_s=capacity / per_s, reserve=0)
+
+
+def _utc(wall_ns: int) -> str:
+    """Rounded up to the second: at this time it is over."""
+    return f"{datetime.fromtimestamp(-(-wall_ns // 1_000_000_000), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 class _Window:
@@ -175,7 +200,7 @@ class _Window:
     def wait_ns(self, weight: int, priority: Priority, now_ns: int) -> int:
         """Until `weight` tokens are free for `priority`."""
         self._forget(now_ns)
-        ceiling = self.bucket.capacity - (0 if priority in _RESERVED_FOR else self.bucket.reserve)
+        ceiling = self.bucket.capacity - int(self.bucket.reserve * _LEAVES[priority])
         excess = self._used + weight - max(ceiling, weight)
         for taken_ns, taken in self._taken:
             if excess <= 0:

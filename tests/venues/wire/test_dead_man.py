@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 import trio
 
 from arb.domain.effects import Query
 from arb.domain.errors import OrderUnknown
-from arb.domain.ids import VenueId
 from arb.domain.instrument import Instrument
 from arb.domain.order import ApprovedOrder, OrderState, Side, TimeInForce
 from arb.venues.simulated.models import FaultKind
 from arb.venues.spec import HttpRequest, HttpResponse, Stamp
 from arb.venues.wire.dead_man import COUNTDOWN_MS, DeadMan, open_dead_man
-from arb.venues.wire.dial import split_url
-from arb.venues.wire.order_http import OrderTarget, open_order_http
-from arb.venues.wire.orders import OrderParts, VenueOrders
 from arb.venues.wire.simulation import ACCOUNT
 from tests.strategies import A_BTC, instrument
 from tests.venues.private import order
-from tests.venues.town import Town, fault, open_town
+from tests.venues.town import Town, fault, open_orders, open_town
 from tests.venues.wire.test_orders import Words
 from tests.venues.wire.wire_fakes import VENUE, Inbox, ok
 
@@ -106,34 +99,6 @@ def resting(town: Town) -> tuple[ApprovedOrder, Instrument]:
     return order("binance_usdm", side=Side.BUY, price=str(price), time_in_force=TimeInForce.GTC), rules
 
 
-@asynccontextmanager
-async def open_orders(town: Town, inbox: Inbox) -> AsyncIterator[VenueOrders]:
-    """Real orders of the perpetual venue; leaving the block is the death of the machine."""
-    venue = VenueId("binance_usdm")
-    endpoint, prefix = split_url(town.served[venue].rest)
-
-    async def no_read(_reason: str) -> None:
-        await trio.lowlevel.checkpoint()
-
-    target = OrderTarget(venue=venue, endpoint=endpoint, prefix=prefix)
-    async with open_order_http(target, dialer=town.network) as wire, trio.open_nursery() as nursery:
-        parts = OrderParts(
-            venue=venue,
-            codec=town.codec(venue),
-            instruments={one.id: one for one in town.instruments(venue)},
-            wire=wire,
-            limiter=town.limiters[venue],
-            sink=inbox,
-            clock=town.clock,
-            stamp=town.stamp,
-            read_account=no_read,
-        )
-        orders = VenueOrders(parts)
-        nursery.start_soon(orders.run)
-        yield orders
-        nursery.cancel_scope.cancel()
-
-
 def query_of(approved: ApprovedOrder) -> Query:
     return Query(
         client_order_id=approved.request.client_order_id,
@@ -153,7 +118,7 @@ def state(town: Town, approved: ApprovedOrder) -> OrderState:
 async def test_the_venue_cancels_what_a_dead_machine_left(autojump_clock: trio.testing.MockClock) -> None:
     async with open_town() as town:
         approved, _ = resting(town)
-        async with open_orders(town, Inbox()) as orders:
+        async with open_orders(town, "binance_usdm", Inbox()) as orders:
             orders.submit_nowait(approved)
             await trio.sleep(100)
             assert state(town, approved) is OrderState.OPEN
@@ -168,7 +133,7 @@ async def test_a_swept_venue_has_no_timer_left(autojump_clock: trio.testing.Mock
     async with open_town() as town:
         approved, rules = resting(town)
         dialect = town.simulation.fronts["binance_usdm"].dialect
-        async with open_orders(town, Inbox()) as orders:
+        async with open_orders(town, "binance_usdm", Inbox()) as orders:
             orders.submit_nowait(approved)
             await trio.sleep(3)
             assert rules.symbol in dialect.cancel_at_ns  # type: ignore[attr-defined]  # of this venue's dialect
@@ -184,11 +149,11 @@ async def test_an_order_of_an_earlier_run_is_watched_once_it_is_asked_about(
     async with open_town() as town:
         approved, rules = resting(town)
         dialect = town.simulation.fronts["binance_usdm"].dialect
-        async with open_orders(town, Inbox()) as orders:
+        async with open_orders(town, "binance_usdm", Inbox()) as orders:
             orders.submit_nowait(approved)
             await trio.sleep(0.5)
         inbox = Inbox()
-        async with open_orders(town, inbox) as orders:
+        async with open_orders(town, "binance_usdm", inbox) as orders:
             await trio.sleep(5)
             assert orders.unfinished() == ()
             orders.query_nowait(query_of(approved))
@@ -203,7 +168,7 @@ async def test_an_unreachable_venue_does_not_stop_the_orders(
     async with open_town(fault("binance_usdm", FaultKind.HTTP_5XX, at_s=2.0, duration_s=30.0)) as town:
         approved, rules = resting(town)
         dialect = town.simulation.fronts["binance_usdm"].dialect
-        async with open_orders(town, Inbox()) as orders:
+        async with open_orders(town, "binance_usdm", Inbox()) as orders:
             orders.submit_nowait(approved)
             await trio.sleep(45)
             assert rules.symbol in dialect.cancel_at_ns or state(town, approved) is OrderState.CANCELED  # type: ignore[attr-defined]  # as above

@@ -58,7 +58,7 @@ async def test_silence_is_told_with_its_end_and_its_end_is_told(autojump_clock: 
         await trio.sleep(40)
         limited, up = statuses(inbox)
         assert (limited.condition, limited.until_ns, limited.reason) == (
-            VenueCondition.RATE_LIMITED, until_ns, "status 429",
+            VenueCondition.RATE_LIMITED, until_ns, "limited until 2023-11-14 22:13:51 UTC: status 429",
         )  # fmt: skip
         assert (up.condition, up.until_ns, up.reason) == (VenueCondition.UP, None, "")
         assert 0 <= up.at_ns - until_ns <= 1_000_000_000
