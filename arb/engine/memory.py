@@ -66,7 +66,7 @@ class VenueReading:
     told_ns: int
     is_compared: bool
     """Nothing was in flight, so that the books could be compared with it."""
-    ask_ns: int
+    ask_ns: int = NEVER_NS
     """From when on another reading is asked for, where this one could not be compared."""
 
 

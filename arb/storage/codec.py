@@ -25,6 +25,8 @@ from arb.domain.events import Event
 SCHEMA: Final = 1
 """Bumped when a persisted name changes its meaning."""
 
+_TOLD: Final = 3
+"""Of many things wrong with a value, so many are told."""
 _EVENT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Event)}
 _EFFECT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Effect)}
 _ENCODER: Final = msgspec.msgpack.Encoder(decimal_format="string")
@@ -101,5 +103,8 @@ def decode_value(payload: bytes | str, cls: type) -> Any:
     """
     try:
         return CONVERTER.structure(msgspec.json.decode(payload), cls)
-    except (msgspec.MsgspecError, cattrs.BaseValidationError, ValueError, TypeError, KeyError) as error:
+    except cattrs.BaseValidationError as error:
+        words = "; ".join(cattrs.transform_error(error)[:_TOLD])
+        raise ProtocolError("storage", f"this is not a {cls.__name__}: {words}") from error
+    except (msgspec.MsgspecError, ValueError, TypeError, KeyError) as error:
         raise ProtocolError("storage", f"this is not a {cls.__name__}: {error}") from error
