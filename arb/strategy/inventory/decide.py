@@ -18,7 +18,7 @@ from arb.strategy.api import Answer, Look, PairView, TopQuote
 from arb.strategy.inventory import kernel
 from arb.strategy.inventory.memory import LOOK_EVERY_NS, NEVER_NS, InventoryMemory
 from arb.strategy.inventory.params import InventoryParams
-from arb.strategy.inventory.trade import FAIR_BPS, LoopWorth, Offer, forced, loop_worth, offers, trade, view_d_bps
+from arb.strategy.inventory.trade import FAIR_BPS, LoopWorth, Proposal, forced, loop_worth, proposals, trade, view_d_bps
 
 _INFINITE = float("inf")
 _NO_WORTH = LoopWorth(0.0, 0.0)
@@ -92,12 +92,12 @@ def _seek(
     view: PairView, own: InventoryMemory, params: InventoryParams, worth: LoopWorth
 ) -> tuple[InventoryMemory, Answer]:
     """Is there a trade that the balances bear?"""
-    found = offers(view, params)
+    found = proposals(view, params)
     own = _with_bars(own, view.now_ns, found)
     best = found[0]
     intent, refusal = _best_trade(view, own, params, found)
     if intent is not None:
-        best = next(offer for offer in found if _trades_as(intent, offer))
+        best = next(proposal for proposal in found if _trades_as(intent, proposal))
     net_bps = best.choice.net_bps if intent is None else intent.edge.expected_bps - params.rebalance_bps
     look = Look(
         refusal=refusal,
@@ -113,22 +113,22 @@ def _seek(
     return own, Answer(intent, look)
 
 
-def _trades_as(intent: Intent, offer: Offer) -> bool:
-    return (intent.a.side.sign > 0) is (offer.direction is Direction.LONG_A)
+def _trades_as(intent: Intent, proposal: Proposal) -> bool:
+    return (intent.a.side.sign > 0) is (proposal.direction is Direction.LONG_A)
 
 
 def _best_trade(
-    view: PairView, own: InventoryMemory, params: InventoryParams, found: tuple[Offer, ...]
+    view: PairView, own: InventoryMemory, params: InventoryParams, found: tuple[Proposal, ...]
 ) -> tuple[Intent | None, str]:
-    """The best offer that can be ordered, or the name of what forbids the best one."""
+    """The best proposal that can be ordered, or the name of what forbids the best one."""
     first = ""
-    for offer in found:
-        if offer.choice.code != kernel.TRADE:
-            refusal = "band" if offer.choice.code == kernel.BAND else "edge"
+    for proposal in found:
+        if proposal.choice.code != kernel.TRADE:
+            refusal = "band" if proposal.choice.code == kernel.BAND else "edge"
         elif resting := _waiting(view, own, params):
             refusal = resting
         else:
-            intent, refusal = trade(view, offer)
+            intent, refusal = trade(view, proposal)
             if intent is not None:
                 return intent, ""
         first = first or refusal
@@ -144,8 +144,8 @@ def _waiting(view: PairView, own: InventoryMemory, params: InventoryParams) -> s
     return "cooldown" if is_cooling or is_same_view else ""
 
 
-def _with_bars(own: InventoryMemory, now_ns: int, found: tuple[Offer, ...]) -> InventoryMemory:
-    bars = {offer.direction: offer.choice.bar_bps for offer in found}
+def _with_bars(own: InventoryMemory, now_ns: int, found: tuple[Proposal, ...]) -> InventoryMemory:
+    bars = {proposal.direction: proposal.choice.bar_bps for proposal in found}
     return attrs.evolve(
         own,
         next_look_ns=now_ns + LOOK_EVERY_NS,

@@ -34,7 +34,7 @@ LOOP: Final = "loop"
 _INFINITE: Final = float("inf")
 
 
-class Offer(NamedTuple):
+class Proposal(NamedTuple):
     """What one direction came to."""
 
     direction: Direction
@@ -49,20 +49,20 @@ class LoopWorth(NamedTuple):
     fx_value_bps: float
 
 
-def offers(view: PairView, params: InventoryParams) -> tuple[Offer, ...]:
+def proposals(view: PairView, params: InventoryParams) -> tuple[Proposal, ...]:
     """Every direction the pair may trade, best first by what it has above its requirement."""
     quotes, bands, terms = quotes_of(view), bands_of(view, params), terms_of(view, params)
     held = kernel.Balances(*view.held)
     found = [
-        Offer(way, kernel.choose(way.sign, quotes, held, bands, terms), kernel.gross_bps(way.sign, quotes))
+        Proposal(way, kernel.choose(way.sign, quotes, held, bands, terms), kernel.gross_bps(way.sign, quotes))
         for way in Direction
         if way in view.pair.directions
     ]
     return tuple(sorted(found, key=_excess_bps, reverse=True))
 
 
-def _excess_bps(offer: Offer) -> float:
-    return offer.choice.net_bps - offer.choice.required_bps
+def _excess_bps(proposal: Proposal) -> float:
+    return proposal.choice.net_bps - proposal.choice.required_bps
 
 
 def quotes_of(view: PairView) -> kernel.Quotes:
@@ -88,9 +88,9 @@ def terms_of(view: PairView, params: InventoryParams) -> kernel.Terms:
     )  # fmt: skip
 
 
-def trade(view: PairView, offer: Offer) -> tuple[Intent | None, str]:
-    """The orders of an offer: a new or further trade of the loop, or one that trades it back."""
-    position, direction = view.position, offer.direction
+def trade(view: PairView, proposal: Proposal) -> tuple[Intent | None, str]:
+    """The orders of an proposal: a new or further trade of the loop, or one that trades it back."""
+    position, direction = view.position, proposal.direction
     side_a = Side.BUY if direction is Direction.LONG_A else Side.SELL
     a, b = sized_legs(view, side_a)
     if position is None or position.direction is direction:
@@ -98,14 +98,14 @@ def trade(view: PairView, offer: Offer) -> tuple[Intent | None, str]:
             return None, view.headroom.limit
         sized = size_entry(
             a, b, direction=direction, fx=view.fx, headroom=view.headroom, rules=view.rules,
-            floor_bps=offer.choice.bar_bps, cap_qty=offer.choice.room_qty,
+            floor_bps=proposal.choice.bar_bps, cap_qty=proposal.choice.room_qty,
         )  # fmt: skip
-        return _worded(view, offer, sized, IntentKind.ENTER, direction, "edge")
-    sized = _traded_back(view, offer, a, b, position)
-    return _worded(view, offer, sized, IntentKind.EXIT, position.direction, LOOP)
+        return _worded(view, proposal, sized, IntentKind.ENTER, direction, "edge")
+    sized = _traded_back(view, proposal, a, b, position)
+    return _worded(view, proposal, sized, IntentKind.EXIT, position.direction, LOOP)
 
 
-def _traded_back(view: PairView, offer: Offer, a: SizedLeg, b: SizedLeg, position: PairPosition) -> Sized:
+def _traded_back(view: PairView, proposal: Proposal, a: SizedLeg, b: SizedLeg, position: PairPosition) -> Sized:
     """At most what is open; no limit but the balances holds back what only returns them."""
     open_a, open_b = abs(position.a.net_qty), abs(position.b.net_qty)
     cap = float(min(open_a, open_b))
@@ -115,14 +115,14 @@ def _traded_back(view: PairView, offer: Offer, a: SizedLeg, b: SizedLeg, positio
     )
     rules = attrs.evolve(view.rules, min_position_krw=Decimal(0), exit_price_shock=0.0)
     reach = reach_of(
-        a, b, direction=offer.direction, fx=view.fx, headroom=room, rules=rules, floor_bps=offer.choice.bar_bps,
+        a, b, direction=proposal.direction, fx=view.fx, headroom=room, rules=rules, floor_bps=proposal.choice.bar_bps,
         cap_qty=cap,
     )  # fmt: skip
     if reach.qty >= cap * (1 - 1e-9):
         return plan_exit(a, b, qty_a=open_a, qty_b=open_b, rules=rules)
     return size_entry(
-        a, b, direction=offer.direction, fx=view.fx, headroom=room._replace(notional_krw=cap * view.a.mid * 2),
-        rules=rules, floor_bps=offer.choice.bar_bps, cap_qty=cap,
+        a, b, direction=proposal.direction, fx=view.fx, headroom=room._replace(notional_krw=cap * view.a.mid * 2),
+        rules=rules, floor_bps=proposal.choice.bar_bps, cap_qty=cap,
     )  # fmt: skip
 
 
@@ -134,19 +134,19 @@ def forced(view: PairView, position: PairPosition) -> tuple[Intent | None, str]:
         a, b, qty_a=abs(position.a.net_qty), qty_b=abs(position.b.net_qty), rules=view.rules
     )  # fmt: skip
     direction = Direction.LONG_A if side_a is Side.BUY else Direction.SHORT_A
-    offer = Offer(direction, kernel.Choice(kernel.TRADE, 0.0, 0.0, 0.0, 0.0), 0.0)
-    return _worded(view, offer, sized, IntentKind.EXIT, position.direction, "risk")
+    proposal = Proposal(direction, kernel.Choice(kernel.TRADE, 0.0, 0.0, 0.0, 0.0), 0.0)
+    return _worded(view, proposal, sized, IntentKind.EXIT, position.direction, "risk")
 
 
 def _worded(
-    view: PairView, offer: Offer, sized: Sized, kind: IntentKind, direction: Direction, reason: str
+    view: PairView, proposal: Proposal, sized: Sized, kind: IntentKind, direction: Direction, reason: str
 ) -> tuple[Intent | None, str]:
     if sized.a is None or sized.b is None:
         return None, sized.refusal
     unit = float(view.pair.multiplier)
     price_a, price_b = float(sized.a.expected_price), float(sized.b.expected_price) / unit
     quotes = kernel.Quotes(price_a, price_a, price_b, price_b, view.fx.sell_b, view.fx.buy_b)
-    gross_bps = kernel.gross_bps(offer.direction.sign, quotes)
+    gross_bps = kernel.gross_bps(proposal.direction.sign, quotes)
     cost_bps = view.fees_a.taker_bps + view.fees_b.taker_bps
     edge = EdgeView(
         d_bps=view_d_bps(view),
