@@ -143,8 +143,8 @@ def _engine(settings: Settings, body: Mapping[str, Any], pid: str | None) -> lis
     watchdog = body.get("watchdog", {})
     state = _STATUS.get(watchdog.get("level", ""), ComponentState.ERROR)
     found.append(Finding(check="WATCHDOG", subject="", state=state, detail=", ".join(watchdog.get("reasons", []))))
-    if body.get("live_enabled"):
-        missing = body.get("arming", {}).get("missing", [])
+    missing = body.get("arming", {}).get("missing", [])
+    if body.get("live_enabled") or missing:
         if body.get("live_armed"):
             found.append(fine("ARMING", "", "real orders leave"))
         else:

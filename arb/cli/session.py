@@ -118,6 +118,7 @@ async def _main(
     missing: tuple[str, ...],
 ) -> Ended:
     parts = _assembled(loaded, data, console, environ, missing, wishes.errand)
+    parts.sight.board.arming(is_armed=False, missing=missing)
     heartbeat = Heartbeat()
     dead_man = _dead_man(parts, heartbeat, data)
     banner(console, banner_facts(loaded, parts))

@@ -99,10 +99,12 @@ def test_what_is_missing_for_real_orders_is_told(tmp_path, capsys):
 
 
 def test_an_engine_in_another_mode_is_told_apart(tmp_path, capsys):
-    with serving(json.dumps(WELL | {"mode": "shadow"}).encode()) as port:
+    body = WELL | {"mode": "shadow", "arming": {"missing": ["live_trading_env_not_set"]}}
+    with serving(json.dumps(body).encode()) as port:
         code, answer = asked(capsys, tmp_path, port, "--mode", "live")
 
     assert (code, answer["status"], states(answer)["ENGINE"]) == (0, "warn", "warn")
+    assert answer["components"]["ARMING"]["detail"] == "live_trading_env_not_set"
     assert "mode shadow" in answer["components"]["ENGINE"]["detail"]
 
 
