@@ -89,7 +89,7 @@ def terms_of(view: PairView, params: InventoryParams) -> kernel.Terms:
 
 
 def trade(view: PairView, proposal: Proposal) -> tuple[Intent | None, str]:
-    """The orders of an proposal: a new or further trade of the loop, or one that trades it back."""
+    """The orders of a proposal: a new or further trade of the loop, or one that trades it back."""
     position, direction = view.position, proposal.direction
     side_a = Side.BUY if direction is Direction.LONG_A else Side.SELL
     a, b = sized_legs(view, side_a)
