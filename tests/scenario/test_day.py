@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ import attrs
 import trio
 
 from arb.domain.events import FeedDown, FeedUp, FundingPaid
+from arb.domain.tables import PARTS_KRW, PARTS_USDT
 from arb.supervision.stopping import Stop
 from arb.venues.simulated.market import MarketPlan
 from tests.scenario.whole import deterministic, run_whole
@@ -66,6 +68,8 @@ class Day:
     journal: bytes
     ledgers: dict[str, Any]
     trades: list[dict[str, str]]
+    positions: list[dict[str, str]]
+    account: list[dict[str, str]]
     downs: tuple[FeedDown, ...]
     ups: tuple[FeedUp, ...]
     fundings: tuple[FundingPaid, ...]
@@ -91,6 +95,8 @@ def day(seed: int, seconds: float = DAY_S) -> Day:
             whole.journal_bytes(),
             whole.ledgers(),
             whole.rows("trades"),
+            whole.rows("positions"),
+            whole.rows("account"),
             tuple(event for event in events if isinstance(event, FeedDown)),
             tuple(event for event in events if isinstance(event, FeedUp)),
             tuple(event for event in events if isinstance(event, FundingPaid)),
@@ -114,6 +120,20 @@ def test_a_day_sees_whole_trades_outages_and_funding_and_ends_settled() -> None:
     assert lived.is_settled
     assert {down.feed.partition("/")[0] for down in lived.downs} == {"upbit", "binance_usdm"}
     assert len(lived.fundings) >= 1
+
+
+def test_a_day_leaves_no_result_and_no_account_unexplained() -> None:
+    lived = first_day()
+
+    assert len(lived.account) >= 3
+    assert {row["occasion"] for row in lived.account} >= {"day"}
+    for row in lived.account:
+        assert abs(Decimal(row["unexplained_krw"])) <= Decimal("1e-4"), row
+        assert abs(Decimal(row["unexplained_usdt"])) <= Decimal("1e-6"), row
+    assert len(lived.positions) >= 10
+    for row in lived.positions:
+        for parts, total in ((PARTS_KRW, "pnl_krw"), (PARTS_USDT, "pnl_usdt")):
+            assert sum(Decimal(row[name]) for name in parts) == Decimal(row[total]), row["id"]
 
 
 def test_every_feed_that_went_down_came_back_over_the_stream() -> None:
