@@ -8,7 +8,6 @@ Units: seconds; quantities in base units.
 from __future__ import annotations
 
 import argparse
-import os
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -21,12 +20,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from arb.cli.console import number
 from arb.cli.control import reach
 from arb.cli.errand import Errand
+from arb.cli.errand_start import start_for
 from arb.cli.offline import last_view
 from arb.cli.operator import (
     DONE,
     NOT_DONE,
     Asked,
-    as_json,
     asked,
     audited_self,
     configure_operator,
@@ -34,7 +33,6 @@ from arb.cli.operator import (
     say_positions,
     say_state,
 )
-from arb.cli.session import run_errand
 from arb.domain.errors import TransientError
 from arb.domain.events import CommandKind
 from arb.domain.ids import PairId
@@ -61,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     answer = trio.run(reach, what.root, what.request)
     is_running = answer is not None
     if answer is None and not what.request.dry_run:
-        return run_errand(what.loaded, errand_of(what, args.timeout), what.screen(), os.environ)
+        return start_for(what, errand_of(what, args.timeout))
     if answer is None:
         answer = would_be(what.request, trio.run(last_view, what.loaded, what.root))
     if not answer.ok:
@@ -76,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _dry(what: Asked, answer: ControlAnswer, *, is_running: bool) -> int:
     if what.as_json:
-        return as_json(answer, DONE)
+        return what.document(answer, DONE)
     what.console.print(answer.applied, soft_wrap=True)
     if not is_running:
         what.console.print(f"no engine runs on {what.root}: one would be started for it", soft_wrap=True)
@@ -88,7 +86,7 @@ def ended(what: Asked, last: ControlAnswer) -> int:
     """How it stands when the waiting is over, and the exit code."""
     is_done = is_flat(last, what.request.pair)
     if what.as_json:
-        return as_json(last, DONE if is_done else NOT_DONE)
+        return what.document(last, DONE if is_done else NOT_DONE)
     if is_done:
         what.console.print("all is closed; nothing opens until 'arb resume'")
         return DONE

@@ -58,8 +58,11 @@ async def last_view(loaded: Loaded, root: Path) -> ControlView:
         ConfigError: the directory is held.
         UnsafeToTrade: the journal cannot be believed.
     """
+    clock = AnchoredClock()
+    if not DataDir(root).journal.exists():
+        return control_view(Engine(engine_config(loaded.settings, clock.wall_ns())))
     with locked_data_dir(root) as data:
-        return control_view(_recovered(loaded, data, AnchoredClock()))
+        return control_view(_recovered(loaded, data, clock))
 
 
 def _recovered(loaded: Loaded, data: DataDir, clock: AnchoredClock) -> Engine:

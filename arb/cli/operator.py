@@ -12,7 +12,7 @@ import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import attrs
 import trio
@@ -40,7 +40,15 @@ class Asked:
     root: Path
     request: ControlRequest
     as_json: bool
+    out: TextIO
+    """Standard output, for the document."""
     console: Console
+
+    def document(self, answer: ControlAnswer, code: int) -> int:
+        """The answer as one JSON document; the exit code it is given."""
+        self.out.write(encoded(answer).decode())
+        self.out.flush()
+        return code
 
     def screen(self) -> Console:
         """Where progress and remarks go: standard output holds the document alone where one is asked for."""
@@ -86,7 +94,8 @@ def asked(args: argparse.Namespace, command: str) -> Asked:
     if isinstance(checked, ControlAnswer):
         raise ConfigError(checked.why)
     root = Path(settings.data_dir.format(mode=settings.mode.value))
-    return Asked(loaded=loaded, root=root, request=request, as_json=args.json, console=Console(highlight=False))
+    console = Console(highlight=False)
+    return Asked(loaded=loaded, root=root, request=request, as_json=args.json, out=sys.stdout, console=console)
 
 
 def audited_self(request: ControlRequest) -> str:
@@ -107,7 +116,7 @@ def carry_out(what: Asked) -> int:
 def say(what: Asked, answer: ControlAnswer, *, is_running: bool) -> None:
     """The answer on the screen, or as JSON."""
     if what.as_json:
-        as_json(answer, DONE)
+        what.document(answer, DONE)
         return
     if not answer.ok:
         sys.stderr.write(f"arb {what.request.command}: {answer.why}\n")
@@ -118,13 +127,6 @@ def say(what: Asked, answer: ControlAnswer, *, is_running: bool) -> None:
         when = "would be in force" if what.request.dry_run else "is in force"
         what.console.print(f"no engine runs on {what.root}; it {when} from the next start on", soft_wrap=True)
     say_state(what.console, answer)
-
-
-def as_json(answer: ControlAnswer, code: int) -> int:
-    """The answer as one document; the exit code it is given."""
-    sys.stdout.buffer.write(encoded(answer))
-    sys.stdout.flush()
-    return code
 
 
 def say_state(console: Console, answer: ControlAnswer) -> None:

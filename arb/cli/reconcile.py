@@ -8,7 +8,6 @@ Units: seconds.
 from __future__ import annotations
 
 import argparse
-import os
 from functools import partial
 from typing import Final
 
@@ -18,13 +17,13 @@ from rich.console import Console
 
 from arb.cli.control import reach
 from arb.cli.errand import Errand
+from arb.cli.errand_start import start_for
 from arb.cli.offline import last_view
 from arb.cli.operator import (
     DONE,
     NOT_DONE,
     UNEXPLAINED,
     Asked,
-    as_json,
     asked,
     audited_self,
     configure_operator,
@@ -32,7 +31,6 @@ from arb.cli.operator import (
     say_positions,
     say_state,
 )
-from arb.cli.session import run_errand
 from arb.domain.errors import TransientError
 from arb.engine import Engine
 from arb.supervision.control_view import control_view, is_read_since
@@ -61,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         return _dry(what, decision)
     answer = trio.run(_ask, what, decision)
     if answer is None:
-        return run_errand(what.loaded, errand_of(what, decision), what.screen(), os.environ)
+        return start_for(what, errand_of(what, decision))
     return ended(what, answer, is_complete=True)
 
 
@@ -76,7 +74,7 @@ def _dry(what: Asked, decision: str | None) -> int:
     what.screen().print(f"dry run: an engine would be started to read the venues; {plan}", soft_wrap=True)
     last = trio.run(last_view, what.loaded, what.root).answer("as the last run left the books", None)
     if what.as_json:
-        return as_json(last, DONE)
+        return what.document(last, DONE)
     say_positions(what.console, last, None)
     say_state(what.console, last)
     return DONE
@@ -97,7 +95,7 @@ def ended(what: Asked, answer: ControlAnswer, *, is_complete: bool) -> int:
     """What differs, and the exit code; `is_complete`: the venues have been read."""
     code = NOT_DONE if not answer.ok else UNEXPLAINED if answer.differences else DONE if is_complete else NOT_DONE
     if what.as_json:
-        return as_json(answer, code)
+        return what.document(answer, code)
     if not answer.ok:
         say(what, answer, is_running=True)
         return code
