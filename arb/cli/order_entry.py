@@ -110,20 +110,29 @@ async def _is_prepared(parts: Assembly, access: VenueAccess, account: VenueAccou
                     await trio.sleep(getattr(error, "retry_after_s", 1.0))
     except trio.TooSlowError as error:
         raise VenueUnavailable(venue, f"the account could not be read within {VENUES_WITHIN_S:g} s") from error
-    except (CredentialsRefused, ConfigError) as error:
+    except CredentialsRefused as error:
         if parts.settings.mode is not Mode.LIVE:
             raise
-        parts.account_faults[venue] = AccountFault(isinstance(error, CredentialsRefused), str(error))
+        parts.account_faults[venue] = AccountFault(True, str(error))
         return False
 
 
 async def _prepare_account(parts: Assembly, access: VenueAccess, account: VenueAccount) -> None:
-    """Fees in force, margin and leverage set and verified, balances read."""
+    """Fees in force, margin and leverage set and verified, balances read.
+
+    An account that cannot be made as it must be is no reason to leave what is open there alone: in live mode the fault
+    keeps the run from being armed, and orders that reduce go on.
+    """
     assert access.spec.account is not None
     assert access.urls.credentials is not None
     instruments = tuple(access.instruments.values())
     protocol = access.spec.account.account(access.urls.credentials, instruments)
-    await set_up(protocol, access.http, instruments, parts.settings.risk.leverage, access.stamp)
+    try:
+        await set_up(protocol, access.http, instruments, parts.settings.risk.leverage, access.stamp)
+    except ConfigError as error:
+        if parts.settings.mode is not Mode.LIVE:
+            raise
+        parts.account_faults[access.spec.venue] = AccountFault(False, str(error))
     fees = await read_fees(protocol, access.http, instruments, access.stamp)
     now_ns = parts.around.clock.monotonic_ns()
     for instrument, schedule in zip(access.instruments, fees, strict=True):
