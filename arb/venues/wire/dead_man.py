@@ -2,7 +2,7 @@
 
 Owns: which timers run, and when each was last set.
 Never: cancels an order itself, or fails: a timer that could not be set is logged, counted and tried again.
-Units: `_ms` milliseconds, `_s` seconds of Trio's clock.
+Units: `_ms` milliseconds, `_s` seconds of Trio's clock, `_ns` monotonic.
 
 A timer cancels every order of its instrument, whoever placed it. It is set back when none of ours is left.
 """
@@ -18,6 +18,7 @@ import trio
 from arb.domain.errors import OrderUnknown, VenueUnavailable
 from arb.domain.ids import InstrumentId, VenueId
 from arb.domain.instrument import Instrument
+from arb.ports import Clock
 from arb.venues.answers import shown
 from arb.venues.spec import HttpRequest, HttpResponse, OrderCodec, Stamp
 
@@ -41,22 +42,24 @@ class _Timer(NamedTuple):
     """What was last asked of the venue for one instrument, and when to ask again."""
 
     is_wanted: bool
-    due_s: float
+    due_ns: int
 
 
-class DeadMan:
+class DeadManTimers:
     """The timers of one venue."""
 
     def __init__(
         self,
         venue: VenueId,
         codec: OrderCodec,
+        clock: Clock,
         instruments: tuple[Instrument, ...],
         open_instruments: Callable[[], frozenset[InstrumentId]],
         ask: Ask,
     ) -> None:
         self._venue = venue
         self._codec = codec
+        self._clock = clock
         self._instruments = instruments
         self._open_instruments = open_instruments
         self._ask = ask
@@ -83,21 +86,21 @@ class DeadMan:
             is_open = self._open_instruments()
             for instrument in self._instruments:
                 is_wanted, timer = instrument.id in is_open, self._timers.get(instrument.id)
-                is_due = timer is None or timer.is_wanted is not is_wanted or trio.current_time() >= timer.due_s
+                is_due = timer is None or timer.is_wanted is not is_wanted or self._clock.monotonic_ns() >= timer.due_ns
                 if is_due and (is_wanted or timer is not None):
                     await self._set(instrument, is_wanted)
 
     async def _set(self, instrument: Instrument, is_wanted: bool) -> None:
-        begun_s = trio.current_time()
+        begun_ns = self._clock.monotonic_ns()
         # Noted first: a setting whose answer is lost may have reached the venue.
-        self._timers[instrument.id] = _Timer(is_wanted, begun_s + RETRY_S)
+        self._timers[instrument.id] = _Timer(is_wanted, begun_ns + round(RETRY_S * 1e9))
         problem = await self._problem(instrument, COUNTDOWN_MS if is_wanted else 0)
         if problem is not None:
             self._tell_failure(instrument.id, problem)
             return
         self._failed.discard(instrument.id)
         if is_wanted:
-            self._timers[instrument.id] = _Timer(is_wanted, begun_s + REFRESH_S)
+            self._timers[instrument.id] = _Timer(is_wanted, begun_ns + round(REFRESH_S * 1e9))
         else:
             del self._timers[instrument.id]
 
@@ -127,12 +130,13 @@ class DeadMan:
 def open_dead_man(
     venue: VenueId,
     codec: OrderCodec,
+    clock: Clock,
     instruments: tuple[Instrument, ...],
     open_instruments: Callable[[], frozenset[InstrumentId]],
     ask: Ask,
-) -> DeadMan | None:
+) -> DeadManTimers | None:
     """The timers of a venue; None: it has none for what is traded. `open_instruments`: where an order of ours may be
     open."""
     nothing = Stamp(wall_ms=0, nonce="")
     timed = tuple(one for one in instruments if codec.dead_man_request(one, 0, nothing) is not None)
-    return DeadMan(venue, codec, timed, open_instruments, ask) if timed else None
+    return DeadManTimers(venue, codec, clock, timed, open_instruments, ask) if timed else None

@@ -103,6 +103,7 @@ class VenueOrders:
         self._dead_man = open_dead_man(
             parts.venue,
             parts.codec,
+            parts.clock,
             tuple(parts.instruments.values()),
             lambda: frozenset(self._unfinished.values()),
             self._ask_dead_man,

@@ -11,13 +11,13 @@ from arb.domain.instrument import Instrument
 from arb.domain.order import ApprovedOrder, OrderState, Side, TimeInForce
 from arb.venues.simulated.models import FaultKind
 from arb.venues.spec import HttpRequest, HttpResponse, Stamp
-from arb.venues.wire.dead_man import COUNTDOWN_MS, DeadMan, open_dead_man
+from arb.venues.wire.dead_man import COUNTDOWN_MS, DeadManTimers, open_dead_man
 from arb.venues.wire.simulation import ACCOUNT
 from tests.strategies import A_BTC, instrument
 from tests.venues.private import order
 from tests.venues.town import Town, fault, open_orders, open_town
 from tests.venues.wire.test_orders import Words
-from tests.venues.wire.wire_fakes import VENUE, Inbox, ok
+from tests.venues.wire.wire_fakes import VENUE, Inbox, TrioClock, ok
 
 
 class Venue:
@@ -37,10 +37,11 @@ class Venue:
         return ok()
 
 
-def timers(venue: Venue) -> DeadMan:
+def timers(venue: Venue) -> DeadManTimers:
     found = open_dead_man(
         VENUE,
         Words(has_dead_man=True),
+        TrioClock(),
         (instrument(A_BTC),),
         lambda: frozenset([A_BTC]) if venue.is_open else frozenset(),
         venue.ask,
@@ -49,8 +50,8 @@ def timers(venue: Venue) -> DeadMan:
     return found
 
 
-def test_a_venue_without_timers_has_none() -> None:
-    assert open_dead_man(VENUE, Words(), (instrument(A_BTC),), frozenset, Venue().ask) is None
+async def test_a_venue_without_timers_has_none() -> None:
+    assert open_dead_man(VENUE, Words(), TrioClock(), (instrument(A_BTC),), frozenset, Venue().ask) is None
 
 
 async def test_a_timer_is_set_refreshed_and_set_back_with_our_orders(autojump_clock: trio.testing.MockClock) -> None:
