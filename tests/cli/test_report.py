@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from arb.cli.main import main
+from arb.venues.simulated.market import MarketPlan
 from tests.scenario.whole import CONFIG, Whole, run_whole
 
 EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
@@ -107,6 +108,26 @@ def test_the_tax_year_holds_every_fill_once(run: Whole, capsys: pytest.CaptureFi
     assert [row["trade_id"] for row in trades] == [row["trade_id"] for row in contracts]
     assert sum(Decimal(row["fee_usdt"]) for row in trades) == sum(Decimal(row["fee"]) for row in contracts)
     assert any("year-end: no balances" in text for text in found["missing"])
+
+
+def test_loops_of_inventory_add_with_what_they_leave_over_and_caught(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Fees in the coin leave crumbs on both legs that later loops take along."""
+    config = CONFIG.with_name("inventory.toml")
+    run = run_whole(tmp_path, seconds=32.0, market=MarketPlan(fair_bps=-31.0), config=config)
+    code = main(["report", str(config), "--set", f"data_dir={tmp_path}", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    residuals = run.engine.memory.ledger.residuals
+
+    assert code == 0
+    assert report["faults"] == []
+    assert Decimal(report["total"]["usdt"]["total"]) == run.engine.memory.ledger.totals.realised_usdt
+    assert report["total"]["trades"] > 2
+    assert {row["fee_currency"] for row in run.rows("fills")} == {"KRW", "USDT", "BTC"}
+    assert Decimal(report["total"]["captured_krw"]) == sum(Decimal(row["captured_krw"]) for row in run.rows("trades"))
+    shown = {f"{item['pair']}/{item['leg']}": Decimal(item["qty"]) for item in report["left_over"]}
+    assert shown == {key: item.qty for key, item in residuals.items()}
 
 
 class _Links(HTMLParser):

@@ -63,10 +63,11 @@ def flat(line: PnlLine) -> dict[str, str]:
     """A line as cells."""
     cells = {
         "day": line.day, "pair": line.pair, "trades": str(line.trades), "wins": str(line.wins),
-        "held_s": f"{line.held_s:.6f}", "turnover_krw": f"{line.turnover_krw:f}",
+        "held_s": f"{line.held_s:.6f}", "turnover_krw": digits(line.turnover_krw),
+        "captured_krw": digits(line.captured_krw),
     }  # fmt: skip
     for name, parts in (("krw", line.krw), ("usdt", line.usdt)):
-        cells |= {f"{component}_{name}": f"{getattr(parts, component):f}" for component in COLUMNS_OF_PARTS}
+        cells |= {f"{component}_{name}": digits(getattr(parts, component)) for component in COLUMNS_OF_PARTS}
     return cells
 
 
@@ -75,6 +76,7 @@ def line_of(line: PnlLine) -> Outward:
     return {
         "day": line.day or None, "pair": line.pair or None, "trades": line.trades, "wins": line.wins,
         "win_rate": line.win_rate, "avg_held_s": line.avg_held_s, "turnover_krw": plain(line.turnover_krw),
+        "captured_krw": plain(line.captured_krw),
         "krw": _parts(line.krw), "usdt": _parts(line.usdt),
     }  # fmt: skip
 
@@ -83,7 +85,7 @@ def plain(value: object) -> Outward:
     """A cell for JSON: exact values and moments as text."""
     match value:
         case Decimal():
-            return f"{value:f}"
+            return digits(value)
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
         case date():
@@ -91,6 +93,12 @@ def plain(value: object) -> Outward:
         case str() | int() | float() | None:
             return value
     raise TypeError(f"{type(value).__name__} has no place in a document")
+
+
+def digits(value: Decimal) -> str:
+    """Every digit that counts, never an exponent."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _parts(parts: Attribution) -> Outward:

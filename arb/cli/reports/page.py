@@ -14,7 +14,7 @@ from typing import Final
 
 from arb.cli.reports.plots import histogram, scatter, stacked_bars, step_plot
 from arb.cli.reports.results import COMPONENTS, PairResult
-from arb.cli.reports.screen import HEADINGS, activity, amount, plain_number, shown_price
+from arb.cli.reports.screen import ACTIVITY, HEADINGS, activity, amount, cost, plain_number, shown_price
 from arb.cli.reports.sheets import KST, kst_text
 from arb.cli.reports.statement import PnlLine, Statement
 from arb.domain.money import EXACT
@@ -47,8 +47,8 @@ td.won{color:var(--won)}td.lost{color:var(--lost)}.none{color:var(--dim)}
 .note{border-left:4px solid var(--c2);padding:6px 12px;margin:6px 0;background:var(--card)}
 .key{display:inline-block;margin-right:14px}.key i{display:inline-block;width:10px;height:10px;border-radius:2px;
 margin-right:5px}
-.grid{stroke:var(--rule);stroke-width:1}.zero{stroke:var(--dim);stroke-width:1}.tick,.unit{fill:var(--dim);font-size:11px}
-.last{fill:var(--ink);font-size:12px;font-weight:600}.line{fill:none;stroke:var(--c0);stroke-width:2}
+.grid{stroke:var(--rule);stroke-width:1}.zero{stroke:var(--dim);stroke-width:1}.tick,.unit{fill:var(--dim);font-size:13px}
+.last{fill:var(--ink);font-size:14px;font-weight:600}.line{fill:none;stroke:var(--c0);stroke-width:2}
 .area{fill:var(--c0);opacity:.14}.sum{stroke:var(--ink);stroke-width:2}
 rect.won,circle.won{fill:var(--won)}rect.lost,circle.lost{fill:var(--lost)}circle{opacity:.75}
 .c0{fill:var(--c0)}.c1{fill:var(--c1)}.c2{fill:var(--c2)}.c3{fill:var(--c3)}.c4{fill:var(--c4)}.c5{fill:var(--c5)}
@@ -84,7 +84,7 @@ def page(statement: Statement) -> str:
 def tiles(statement: Statement) -> str:
     """The numbers that are looked for first."""
     total = statement.total
-    closed, won, rate, held, turnover = activity(total)
+    closed, won, rate, held, turnover, _ = activity(total)
     shown = (
         ("PnL, KRW", amount(total.krw.total, 0)), ("PnL, USDT", amount(total.usdt.total, 2)),
         ("closed · won", f"{closed} · {won}"), ("win rate", rate), ("average held", held),
@@ -165,7 +165,7 @@ def _activity(statement: Statement) -> str:
         ("sum" if not line.day else "", (line.day or "all", line.pair or "all", *activity(line)))
         for line in (*statement.lines, statement.total)
     ]
-    return _table("Trades", ("day KST", "pair"), ("closed", "won", "win rate", "avg held", "turnover KRW"), rows)
+    return _table("Trades", ("day KST", "pair"), ACTIVITY, rows)
 
 
 def _opened(statement: Statement) -> str:
@@ -184,11 +184,11 @@ def _opened(statement: Statement) -> str:
 def _incidents(statement: Statement) -> str:
     rows = [
         ("", (kst_text(line.opened) if line.opened is not None else "–", line.pair, line.kind, line.resolution,
-              amount(line.cost_krw, 0)))
+              cost(line.cost_krw)))
         for line in statement.incidents
     ]  # fmt: skip
     if rows:
-        rows.append(("sum", ("all", "", "", "", amount(statement.incident_cost_krw, 0))))
+        rows.append(("sum", (f"all {len(statement.incidents)}", "", "", "", cost(statement.incident_cost_krw))))
     words = ("opened KST", "pair", "kind", "end")
     return _table("Incidents (their cost is part of the PnL)", words, ("cost KRW",), rows)
 

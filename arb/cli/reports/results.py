@@ -94,12 +94,14 @@ class Remainders:
         else:
             self.gained = self.gained.plus(item.paid(-1))
 
-    def take_along(self, pair: str, direction: str) -> LeftOver | None:
-        """What an entry of the same sign takes away from A; None: nothing."""
-        known = self.held.get((pair, "a"))
-        if known is None or (known.qty > 0) is not (direction == "long_a"):
-            return None
-        return self.held.pop((pair, "a"))
+    def take_along(self, pair: str, direction: str) -> tuple[LeftOver, ...]:
+        """What an entry takes away from both legs, where it is of the entry's sign."""
+        is_long = direction == "long_a"
+        found = [self.held.get((pair, leg)) for leg in ("a", "b")]
+        taken = tuple(item for item in found if item is not None and (item.qty > 0) is (is_long is (item.leg == "a")))
+        for item in taken:
+            del self.held[item.pair, item.leg]
+        return taken
 
 
 def result_of(row: Row) -> PairResult:
@@ -151,26 +153,27 @@ def faults_of(
 ) -> tuple[list[str], Remainders]:
     """One sentence for every result whose parts do not add, or that its executions contradict; and what is left over.
 
-    `grown` names the positions whose entry ended open: such a one takes along what the pair had left over on A.
+    `grown` names the positions whose entry ended open: such a one takes along what the pair had left over.
     """
     faults: list[str] = []
     left = Remainders()
     for result in sorted(results, key=lambda item: item.opened):
-        for name, parts in (("KRW", result.krw), ("USDT", result.usdt)):
-            if parts.unexplained:
-                faults.append(f"{result.position}: its parts miss the total by {parts.unexplained} {name}")
         fills, receipts = executions.get(result.position, ()), funding.get(result.position, ())
-        taken = left.take_along(result.pair, result.direction) if result.position in grown else None
+        taken = left.take_along(result.pair, result.direction) if result.position in grown else ()
         leaving = _leaving(result.pair, fills, taken)
         cash = cash_of(fills, receipts)
         for item in leaving:
             cash = cash.plus(item.paid(1))
             left.keep(item)
-        if taken is not None:
-            cash = cash.plus(taken.paid(-1))
-        found = booked(cash.in_krw(result.fx_close))
-        if found != result.krw.total:
-            faults.append(f"{result.position}: fills and funding give {found} KRW, the books say {result.krw.total}")
+        for item in taken:
+            cash = cash.plus(item.paid(-1))
+        whole = cash.in_krw(result.fx_close)
+        for name, found, parts in (
+            ("KRW", booked(whole), result.krw),
+            ("USDT", booked(EXACT.divide(whole, result.fx_close)), result.usdt),
+        ):
+            if found != parts.total:
+                faults.append(f"{result.position}: fills and funding give {found} {name}, the books say {parts.total}")
         faults += _part_faults(result, fills, receipts)
     return faults, left
 
@@ -200,8 +203,12 @@ def funding_by_position(receipts: Iterable[FundingReceipt]) -> dict[str, list[Fu
 
 
 def _part_faults(result: PairResult, fills: Sequence[Execution], receipts: Sequence[FundingReceipt]) -> list[str]:
-    """Fees and funding, each booked at its own FX mid, against the result's."""
-    faults = []
+    """The parts against the total; fees and funding, each booked at its own FX mid, against the result's."""
+    faults = [
+        f"{result.position}: its parts miss the total by {parts.unexplained} {name}"
+        for name, parts in (("KRW", result.krw), ("USDT", result.usdt))
+        if parts.unexplained
+    ]
     if all(fill.fx_mid is not None for fill in fills):
         fees = exact_sum(booked(fill.fee_paid.in_krw(fill.fx_mid or ZERO)) for fill in fills)
         if fees != result.krw.fees:
@@ -213,13 +220,11 @@ def _part_faults(result: PairResult, fills: Sequence[Execution], receipts: Seque
     return faults
 
 
-def _leaving(pair: str, fills: Sequence[Execution], taken: LeftOver | None) -> list[LeftOver]:
+def _leaving(pair: str, fills: Sequence[Execution], taken: Sequence[LeftOver]) -> list[LeftOver]:
     found = []
     for leg in ("a", "b"):
         mine = [fill for fill in fills if fill.leg == leg]
-        qty = exact_sum(fill.kept_qty for fill in mine)
-        if taken is not None and leg == "a":
-            qty = EXACT.add(qty, taken.qty)
+        qty = exact_sum([*(fill.kept_qty for fill in mine), *(item.qty for item in taken if item.leg == leg)])
         if qty and mine:
             found.append(LeftOver(pair=pair, leg=leg, qty=qty, cost=EXACT.multiply(qty, mine[-1].price)))
     return found

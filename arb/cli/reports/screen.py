@@ -18,7 +18,10 @@ from arb.cli.reports.statement import PnlLine, Statement
 from arb.state.attribution import Attribution
 
 HEADINGS = ("spread", "slippage", "fees", "funding", "fx", "rounding", "total")
+ACTIVITY = ("closed", "won", "win rate", "avg held", "turnover KRW", "captured KRW")
 NINE_DIGITS = Context(prec=9)
+NEWEST = 12
+"""So many incidents are shown; the page and `--json` have all."""
 WORST = 8
 """So many refusals are shown; `arb why` has all."""
 
@@ -61,16 +64,18 @@ def pnl_grid(statement: Statement, currency: str, name: str) -> Grid:
 
 def activity_grid(statement: Statement) -> Grid:
     """How often, how well, how long, how much."""
-    grid = grid_of("Trades", ("day KST", "pair"), ("closed", "won", "win rate", "avg held", "turnover KRW"))
+    grid = grid_of("Trades", ("day KST", "pair"), ACTIVITY)
     for line in (*statement.lines, statement.total):
         grid.add_row(line.day or "all", line.pair or "all", *activity(line))
     return grid
 
 
-def activity(line: PnlLine) -> tuple[str, str, str, str, str]:
+def activity(line: PnlLine) -> tuple[str, ...]:
     """Counts of a line as text."""
     rate = f"{line.win_rate:.1%}" if line.win_rate is not None else "–"
-    return str(line.trades), str(line.wins), rate, duration(line.avg_held_s), amount(line.turnover_krw, 0, sign="")
+    caught = amount(line.captured_krw, 0) if line.captured_krw else "–"
+    turnover = amount(line.turnover_krw, 0, sign="")
+    return str(line.trades), str(line.wins), rate, duration(line.avg_held_s), turnover, caught
 
 
 def opened_grid(statement: Statement) -> Grid:
@@ -86,14 +91,14 @@ def opened_grid(statement: Statement) -> Grid:
 
 
 def incidents_grid(statement: Statement) -> Grid:
-    """Incidents; their cost is inside the PnL above."""
+    """The newest incidents, and what all of them cost."""
     grid = grid_of("Incidents (their cost is part of the PnL)", ("opened KST", "pair", "kind", "end"), ("cost KRW",))
-    for line in statement.incidents:
+    for line in statement.incidents[-NEWEST:]:
         opened = kst_text(line.opened) if line.opened is not None else "–"
-        grid.add_row(opened, line.pair, line.kind, line.resolution, amount(line.cost_krw, 0))
+        grid.add_row(opened, line.pair, line.kind, line.resolution, cost(line.cost_krw))
     if statement.incidents:
         grid.add_section()
-        grid.add_row("all", "", "", "", amount(statement.incident_cost_krw, 0))
+        grid.add_row(f"all {len(statement.incidents)}", "", "", "", cost(statement.incident_cost_krw))
     return grid
 
 
@@ -143,6 +148,11 @@ def plain_number(value: Decimal | None) -> str:
         return "–"
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def cost(krw: Decimal | None) -> str:
+    """A cost in whole won: what an incident brought stands with a minus, and is no loss."""
+    return amount(krw, 0, sign="").replace("-", "−")
 
 
 def shown_price(value: Decimal | None) -> Decimal | None:

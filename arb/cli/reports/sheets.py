@@ -39,10 +39,11 @@ class Sheets:
         return not any((self.folder / f"{table.value}.csv").exists() for table in Table)
 
     def rows(self, table: Table) -> list[Row]:
-        """Rows at their highest revision, in order of first appearance; none without a file.
+        """Rows at their highest revision, in order of first appearance; none without a file. A column that came after
+        the file was made is empty.
 
         Raises:
-            ConfigError: the file lacks a column of this version, or cannot be read.
+            ConfigError: the file is no table, or cannot be read.
         """
         path = self.folder / f"{table.value}.csv"
         try:
@@ -52,16 +53,13 @@ class Sheets:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read: {error}") from error
         lines = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
-        missing = [name for name in header_of(table) if name not in (lines.fieldnames or ())]
-        if missing and lines.fieldnames:
-            raise ConfigError(
-                f"{path}: has no column {missing[0]}; it is of another version: move the file away "
-                "or report with the version that wrote it"
-            )
+        if not {"id", "rev"} <= set(lines.fieldnames or ("id", "rev")):
+            raise ConfigError(f"{path}: has no columns id and rev, so it is no table of this program; restore it")
+        later = dict.fromkeys(header_of(table), "")
         newest: dict[str, Row] = {}
         for row in lines:
             if row["id"] not in newest or int(row["rev"]) >= int(newest[row["id"]]["rev"]):
-                newest[row["id"]] = row
+                newest[row["id"]] = later | row
         return list(newest.values())
 
 

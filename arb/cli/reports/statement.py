@@ -7,7 +7,7 @@ Units: KRW and USDT as named; days in Seoul; turnover in KRW, each fill at its o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -37,7 +37,7 @@ from arb.cli.reports.results import (
 from arb.cli.reports.sheets import Period, Row, Sheets, kst_day, moment, number
 from arb.cli.why import RefusalSummary, summarise
 from arb.domain.effects import Table
-from arb.domain.money import exact_sum
+from arb.domain.money import EXACT, exact_sum
 from arb.state.attribution import Attribution
 
 
@@ -53,6 +53,8 @@ class PnlLine:
     held_s: float = 0.0
     """Sum of the durations of closed positions."""
     turnover_krw: Decimal = ZERO
+    captured_krw: Decimal = ZERO
+    """What trades of inventory caught when they were made; realised when their loop is closed."""
     krw: Attribution = NOTHING
     usdt: Attribution = NOTHING
 
@@ -65,6 +67,27 @@ class PnlLine:
     def avg_held_s(self) -> float | None:
         """Mean duration of closed positions; None without any."""
         return self.held_s / self.trades if self.trades else None
+
+
+Key = tuple[str, str]
+"""Day and pair; empty: all of them."""
+
+
+@attrs.frozen
+class Dated:
+    """An amount with what it is grouped by."""
+
+    day: str
+    pair: str
+    krw: Decimal
+
+
+@attrs.frozen
+class Amounts:
+    """What is summed beside the results."""
+
+    turnover: tuple[Dated, ...]
+    captured: tuple[Dated, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -114,7 +137,8 @@ def statement_of(sheets: Sheets, *, mode: str, period: Period, pair: str | None)
     positions = _of_pair(sheets.rows(Table.POSITIONS), pair)
     executions = [execution_of(row) for row in _of_pair(sheets.rows(Table.FILLS), pair)]
     receipts = [funding_of(row) for row in _of_pair(sheets.rows(Table.FUNDING), pair)]
-    grown = frozenset(row["position"] for row in sheets.rows(Table.TRADES) if row["kind"] == "OPEN")
+    trades = _of_pair(sheets.rows(Table.TRADES), pair)
+    grown = frozenset(row["position"] for row in trades if row["kind"] == "OPEN")
     fills, funding = by_position(executions), funding_by_position(receipts)
     closed = [result_of(row) for row in positions if row["status"] == "closed"]
     faults, left = faults_of(closed, fills, funding, grown)
@@ -122,10 +146,17 @@ def statement_of(sheets: Sheets, *, mode: str, period: Period, pair: str | None)
     everything = [*closed, *(result for result in others if result is not None)]
     results = sorted((item for item in everything if period.holds(item.closed)), key=lambda item: item.closed)
     traded = [fill for fill in executions if period.holds(fill.at)]
-    lines = _grouped(results, traded, lambda day, name: (day, name))
-    pairs = _grouped(results, traded, lambda _, name: ("", name))
-    total = next(iter(_grouped(results, traded, lambda _day, _name: ("", ""))), PnlLine(day="", pair=""))
+    amounts = Amounts(
+        turnover=tuple(Dated(kst_day(fill.at).isoformat(), fill.pair, fill.value_krw or ZERO) for fill in traded),
+        captured=tuple(_captured(trades, period)),
+    )
+    lines = _grouped(results, amounts, lambda day, name: (day, name))
+    pairs = _grouped(results, amounts, lambda _, name: ("", name))
+    total = next(iter(_grouped(results, amounts, lambda _day, _name: ("", ""))), PnlLine(day="", pair=""))
     opened = tuple(open_line(row) for row in positions if row["status"] == "open")
+    for line in opened:
+        if line.position in grown:
+            left.take_along(line.pair, line.direction)
     account = account_lines(sheets.rows(Table.ACCOUNT), period)
     incidents = _incidents(_of_pair(sheets.rows(Table.INCIDENTS), pair), period)
     refused = [row for row in sheets.rows(Table.REFUSALS) if period.holds(moment(row, "minute"))]
@@ -154,23 +185,37 @@ def _of_pair(rows: Sequence[Row], pair: str | None) -> list[Row]:
     return [row for row in rows if pair is None or row["pair"] == pair]
 
 
-def _grouped(
-    results: Iterable[PairResult], traded: Iterable[Execution], key: Callable[[str, str], tuple[str, str]]
-) -> list[PnlLine]:
-    ended: dict[tuple[str, str], list[PairResult]] = {}
-    turnover: dict[tuple[str, str], list[Decimal]] = {}
+def _captured(trades: Iterable[Row], period: Period) -> Iterator[Dated]:
+    for row in trades:
+        at, krw = moment(row, "time"), number(row, "captured_krw")
+        if at is not None and krw is not None and period.holds(at):
+            yield Dated(kst_day(at).isoformat(), row["pair"], krw)
+
+
+def _grouped(results: Iterable[PairResult], amounts: Amounts, key: Callable[[str, str], Key]) -> list[PnlLine]:
+    ended: dict[Key, list[PairResult]] = {}
     for result in results:
         ended.setdefault(key(result.day.isoformat(), result.pair), []).append(result)
-    for fill in traded:
-        turnover.setdefault(key(kst_day(fill.at).isoformat(), fill.pair), []).append(fill.value_krw or ZERO)
-    return [_line(name, ended.get(name, []), turnover.get(name, [])) for name in sorted({*ended, *turnover})]
+    turnover, captured = _by_key(amounts.turnover, key), _by_key(amounts.captured, key)
+    return [
+        _line(name, ended.get(name, []), turnover.get(name, ZERO), captured.get(name, ZERO))
+        for name in sorted({*ended, *turnover, *captured})
+    ]
 
 
-def _line(name: tuple[str, str], results: Sequence[PairResult], turnover: Sequence[Decimal]) -> PnlLine:
+def _by_key(amounts: Iterable[Dated], key: Callable[[str, str], Key]) -> dict[Key, Decimal]:
+    found: dict[Key, Decimal] = {}
+    for item in amounts:
+        name = key(item.day, item.pair)
+        found[name] = EXACT.add(found.get(name, ZERO), item.krw)
+    return found
+
+
+def _line(name: Key, results: Sequence[PairResult], turnover: Decimal, captured: Decimal) -> PnlLine:
     trades = [result for result in results if result.is_trade]
     return PnlLine(
         day=name[0], pair=name[1], trades=len(trades), wins=sum(result.krw.total > 0 for result in trades),
-        held_s=sum(result.held_s for result in trades), turnover_krw=exact_sum(turnover),
+        held_s=sum(result.held_s for result in trades), turnover_krw=turnover, captured_krw=captured,
         krw=added(result.krw for result in results), usdt=added(result.usdt for result in results),
     )  # fmt: skip
 
@@ -185,8 +230,12 @@ def _sum_faults(lines: Sequence[PnlLine], pairs: Sequence[PnlLine], total: PnlLi
         ):
             if shown != parts or shown.unexplained:
                 faults.append(f"total: the {name} add to {parts.total} {currency}, the total says {shown.total}")
-        if exact_sum(row.turnover_krw for row in rows) != total.turnover_krw:
-            faults.append(f"total: the turnover of the {name} differs from the total's")
+        for what, whole, sums in (
+            ("turnover", total.turnover_krw, exact_sum(row.turnover_krw for row in rows)),
+            ("captured", total.captured_krw, exact_sum(row.captured_krw for row in rows)),
+        ):
+            if whole != sums:
+                faults.append(f"total: the {what} of the {name} is {sums} KRW, the total says {whole}")
     return faults
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from arb.cli.reports.averages import Change, Stock
-from arb.cli.reports.document import Outward, as_csv, plain
+from arb.cli.reports.document import Outward, as_csv, digits, plain
 from arb.cli.reports.screen import amount, grid_of, plain_number
 from arb.cli.reports.sheets import kst_text
 from arb.cli.reports.tax import NOT_ADVICE, CostLine, TaxYear, known_sum
@@ -70,7 +70,7 @@ def year_csv(found: TaxYear) -> str:
     rows += [_contract_cells(line) for line in found.contracts]
     rows += [
         {"section": "transfer (no disposal)", "time_kst": kst_text(line.at) if line.at is not None else "",
-         "asset": line.asset, "venue": line.venue, "kind": line.direction, "qty": f"{line.qty:f}",
+         "asset": line.asset, "venue": line.venue, "kind": line.direction, "qty": digits(line.qty),
          "symbol": line.network}
         for line in found.transfers
     ]  # fmt: skip
@@ -168,7 +168,7 @@ def _movement_cells(line: CostLine) -> dict[str, str]:
         "section": "disposal" if is_disposal else "acquisition" if movement.change is Change.ACQUIRED else "spent",
         "time_kst": kst_text(movement.at), "asset": movement.asset, "venue": movement.venue,
         "symbol": movement.symbol, "trade_id": movement.trade_id, "kind": movement.reason,
-        "qty": f"{movement.qty:f}", "krw": "" if movement.change is Change.SPENT else _cell(movement.krw),
+        "qty": digits(movement.qty), "krw": "" if movement.change is Change.SPENT else _cell(movement.krw),
         "fee_krw": _cell(movement.fee_krw), "cost_moving_average_krw": _cell(line.moving_krw),
         "gain_moving_average_krw": _cell(line.moving_gain_krw) if is_disposal else "",
         "cost_total_average_krw": _cell(line.total_krw),
@@ -180,9 +180,9 @@ def _contract_cells(line: ContractLine) -> dict[str, str]:
     return {
         "section": "funding (apart)" if line.kind == "funding" else "perpetual (apart)", "time_kst": kst_text(line.at),
         "venue": line.venue, "symbol": _symbol(line), "trade_id": line.trade_id, "kind": line.kind,
-        "qty": "" if line.qty is None else f"{line.qty:f}", "price": "" if line.price is None else f"{line.price:f}",
-        "krw": _cell(line.realised_krw), "fee_krw": _cell(line.fee_krw), "amount_usdt": f"{line.realised_usdt:f}",
-        "fee_usdt": f"{line.fee_usdt:f}", "fx_mid": _cell(line.fx_mid),
+        "qty": "" if line.qty is None else digits(line.qty), "price": "" if line.price is None else digits(line.price),
+        "krw": _cell(line.realised_krw), "fee_krw": _cell(line.fee_krw), "amount_usdt": digits(line.realised_usdt),
+        "fee_usdt": digits(line.fee_usdt), "fx_mid": _cell(line.fx_mid),
     }  # fmt: skip
 
 
@@ -206,4 +206,4 @@ def _fields(value: attrs.AttrsInstance) -> dict[str, Outward]:
 
 
 def _cell(value: Decimal | None) -> str:
-    return UNKNOWN if value is None else f"{value:f}"
+    return UNKNOWN if value is None else digits(value)

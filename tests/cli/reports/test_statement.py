@@ -91,6 +91,7 @@ def test_funding_of_a_position_is_held_against_its_result(tmp_path: Path) -> Non
     assert found.total.krw.funding == D(700)
     assert lost.faults == (
         "p1: fills and funding give 62.00000000 KRW, the books say 762",
+        "p1: fills and funding give 0.04428571 USDT, the books say 0.54428571",
         "p1: its funding is 0 KRW, the books say 700",
     )
 
@@ -119,8 +120,8 @@ def test_what_a_position_leaves_over_is_paid_for_and_taken_along_by_the_next(tmp
         fill("3", "2026-11-04T10:00:00", position="p2", qty="9"),
         fill("4", "2026-11-04T11:00:00", position="p2", side="sell", price="1020"),
     ])  # fmt: skip
-    first = closed("p1", spread_krw="100", pnl_krw="100", spread_usdt="1", pnl_usdt="1")
-    second = closed("p2", spread_krw="190", pnl_krw="190", spread_usdt="1", pnl_usdt="1",
+    first = closed("p1", spread_krw="100", pnl_krw="100", spread_usdt="0.07142857", pnl_usdt="0.07142857")
+    second = closed("p2", spread_krw="190", pnl_krw="190", spread_usdt="0.13571429", pnl_usdt="0.13571429",
                     opened="2026-11-04T01:00:00.000000Z", closed="2026-11-04T02:00:00.000000Z")  # fmt: skip
     before = read(write(tmp_path, Table.POSITIONS, [first]))
     write(tmp_path, Table.TRADES, [{"position": "p2", "kind": "OPEN"}])
@@ -193,11 +194,21 @@ def test_a_cell_that_cannot_be_read_is_named(tmp_path: Path, cells: dict[str, st
         read(sheets)
 
 
-def test_tables_of_another_version_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "positions.csv").write_text("id,rev\np1,0\n", encoding="utf-8")
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "positions.csv").write_text("name,number\np1,0\n", encoding="utf-8")
 
-    with pytest.raises(ConfigError, match=r"positions\.csv: has no column run_id"):
+    with pytest.raises(ConfigError, match=r"positions\.csv: has no columns id and rev"):
         read(Sheets(tmp_path))
+
+
+def test_a_column_that_came_later_is_empty_in_an_older_file(tmp_path: Path) -> None:
+    sheets = round_trip(tmp_path)
+    path = tmp_path / "fills.csv"
+    rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    at = rows[0].index("bank_rate")
+    path.write_text("".join(",".join(row[:at] + row[at + 1 :]) + "\n" for row in rows), encoding="utf-8")
+
+    assert read(sheets).faults == ()
 
 
 def test_the_document_and_the_rows_carry_exact_numbers(tmp_path: Path) -> None:
@@ -212,5 +223,5 @@ def test_the_document_and_the_rows_carry_exact_numbers(tmp_path: Path) -> None:
         "spread_at_decision": "100", "slippage": "0", "fees": "-38", "funding": "0", "fx": "0", "rounding": "0",
         "total": "62",
     }  # fmt: skip
-    assert rows[0].startswith("day,pair,trades,wins,held_s,turnover_krw,spread_at_decision_krw")
-    assert rows[1].startswith("2026-11-03,XRP,1,1,7201.000000,48100,100,0,-38,0,0,0,62,")
+    assert rows[0].startswith("day,pair,trades,wins,held_s,turnover_krw,captured_krw,spread_at_decision_krw")
+    assert rows[1].startswith("2026-11-03,XRP,1,1,7201.000000,48100,0,100,0,-38,0,0,0,62,")

@@ -192,7 +192,7 @@ def test_the_document_and_the_rows_say_the_same_and_say_what_they_are_not(tmp_pa
     assert "not tax advice" in document["statement"]
     assert "not tax advice" in rows[-1]
     sold = next(row for row in document["movements"] if row["section"] == "disposal")
-    assert sold["gain_moving_average_krw"] == sold["gain_total_average_krw"] == "798.00000000"
+    assert sold["gain_moving_average_krw"] == sold["gain_total_average_krw"] == "798"
     assert any(row.startswith("disposal,2026-03-02 10:00:00,XRP,upbit,KRW-XRP,2,sold,4,,4800,2,4000") for row in rows)
 
 
