@@ -30,12 +30,12 @@ from arb.cli.arming import (
 )
 from arb.cli.assembly import Assembly
 from arb.cli.permission import NoPermission, Permission, read_permission_file
+from arb.cli.recovery import frozen
 from arb.cli.venue_access import VenueAccess
 from arb.cli.venue_status import open_teller
 from arb.domain.errors import CredentialsRefused, ProtocolError, UnsafeToTrade, VenueUnavailable
 from arb.domain.events import ArmingSeen, Event
 from arb.risk.trading_state import OPERATOR, Cause
-from arb.storage.codec import encode_value
 from arb.supervision.clock import tick
 from arb.supervision.decision import decide
 from arb.supervision.stopping import Stop
@@ -143,7 +143,7 @@ async def _learn(parts: Assembly) -> None:
                     parts.dispatch,
                     parts.around.clock,
                     parts.watching.meter,
-                    freeze=lambda engine: encode_value(engine.freeze()),
+                    freeze=frozen,
                     after_turn=after_turn,
                 )
             )

@@ -14,7 +14,7 @@ from arb.cli.build import new_run_id
 from arb.cli.recovery import Recovered, recover, seal
 from arb.domain.effects import Effect, Submit
 from arb.domain.errors import UnsafeToTrade
-from arb.domain.events import ArmingSeen, BalanceSeen, Event, Tick
+from arb.domain.events import ArmingSeen, BalanceSeen, Event, RunStarted, Tick
 from arb.domain.ids import AssetId, PairId, RunId, VenueId
 from arb.domain.order import Balance
 from arb.engine import Engine, EngineConfig, Memory
@@ -314,6 +314,18 @@ def test_a_run_is_replayed_under_its_own_configuration_and_goes_on_under_the_new
     assert comparable(found.memory) == run.states[-1]
     with pytest.raises(UnsafeToTrade, match="pair BTC is no longer configured"):
         recover(tmp_path, attrs.evolve(config(), pairs=()), BUILD)
+
+
+def test_a_configuration_that_cannot_be_read_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    started = RunStarted(at_ns=1, wall_ns=1, run_id=RUN, build="0.0.9", parameters='{"pairs": 3}')
+    (tmp_path / "other").mkdir()
+    journal = SegmentJournal(tmp_path / "other", InlineWriter(), run_id=RUN, build="0.0.9")
+    journal.begin_segment(b"", wall_ns=1, monotonic_ns=1)
+    journal.append(started)
+    journal.append_effects(())
+    journal.close()
+    with pytest.raises(UnsafeToTrade, match=r"configuration of that run cannot .* start the build that wrote it once"):
+        recover(tmp_path / "other", config(), BUILD)
 
 
 def test_the_configuration_is_known_behind_the_first_segment_too(tmp_path: Path) -> None:
