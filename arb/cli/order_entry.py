@@ -17,6 +17,7 @@ from arb.cli.venue_access import VenueAccess
 from arb.domain.errors import ConfigError, CredentialsRefused, VenueUnavailable
 from arb.domain.events import FeesSeen
 from arb.domain.ids import FeedId, VenueId
+from arb.venues.spec import Credentials
 from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.order_http import OrderTarget, open_order_http
@@ -45,7 +46,7 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
     if access.spec.account is None or access.urls.credentials is None:
         task_status.started()
         return
-    credentials, instruments = access.urls.credentials, tuple(access.instruments.values())
+    credentials = access.urls.credentials
     endpoint, prefix = split_url(access.urls.rest)
     async with open_order_http(
         OrderTarget(venue=venue, endpoint=endpoint, prefix=prefix), dialer=parts.around.dialer
@@ -64,25 +65,7 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
                 read_account=lambda reason: opened[0].read(reason),
             )
         )
-        account = VenueAccount(
-            AccountParts(
-                venue=venue,
-                feed=FeedId(f"{venue}/private/0"),
-                protocols=partial(access.spec.account.account, credentials, instruments),
-                instruments=instruments,
-                ws_private_url=access.urls.ws_private,
-                dialer=parts.around.dialer,
-                http=access.http,
-                sink=parts.sink,
-                tap=parts.watching.tap,
-                clock=clock,
-                stamp=access.stamp,
-                heard=orders.heard,
-                heartbeat=WsHeartbeat(after_s=parts.heartbeat_s(access), within_s=PONG_WITHIN_S, text=None),
-                max_connection_s=renewal_s(access),
-                bookings_since_ms=clock.wall_ns() // 1_000_000,
-            )
-        )
+        account = _venue_account(parts, access, credentials, orders)
         opened.append(account)
         parts.orders[venue] = parts.gateways[venue] = orders
         if not await _is_prepared(parts, access, account):
@@ -92,6 +75,31 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
             nursery.start_soon(orders.run)
             nursery.start_soon(parts.restarting(f"{venue}/private/0"), account.run_stream)
             task_status.started()
+
+
+def _venue_account(parts: Assembly, access: VenueAccess, credentials: Credentials, orders: VenueOrders) -> VenueAccount:
+    """The private stream of a venue and the readings of its account."""
+    venue, instruments, clock = access.spec.venue, tuple(access.instruments.values()), parts.around.clock
+    assert access.spec.account is not None
+    return VenueAccount(
+        AccountParts(
+            venue=venue,
+            feed=FeedId(f"{venue}/private/0"),
+            protocols=partial(access.spec.account.account, credentials, instruments),
+            instruments=instruments,
+            ws_private_url=access.urls.ws_private,
+            dialer=parts.around.dialer,
+            http=access.http,
+            sink=parts.sink,
+            tap=parts.watching.tap,
+            clock=clock,
+            stamp=access.stamp,
+            heard=orders.heard,
+            heartbeat=WsHeartbeat(after_s=parts.heartbeat_s(access), within_s=PONG_WITHIN_S, text=None),
+            max_connection_s=renewal_s(access),
+            bookings_since_ms=clock.wall_ns() // 1_000_000,
+        )
+    )
 
 
 async def _is_prepared(parts: Assembly, access: VenueAccess, account: VenueAccount) -> bool:
