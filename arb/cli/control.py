@@ -70,13 +70,12 @@ async def reach(root: Path, request: ControlRequest) -> ControlAnswer | None:
         TransientError: an engine runs, and does not listen or does not answer.
     """
     path = DataDir(root).control
-    with trio.move_on_after(STARTING_S):
-        while True:
-            if (answer := await ask(path, request)) is not None:
-                return answer
-            if lock_holder(root) is None:
-                return None
-            await trio.sleep(AGAIN_S)
+    for _ in range(round(STARTING_S / AGAIN_S)):
+        if (answer := await ask(path, request)) is not None:
+            return answer
+        if lock_holder(root) is None:
+            return None
+        await trio.sleep(AGAIN_S)
     raise TransientError(
         f"the engine with pid {lock_holder(root)} does not listen on {path}; is it starting or stopping?"
     )
