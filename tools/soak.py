@@ -29,7 +29,7 @@ from tempfile import mkdtemp
 from typing import Any, Final
 
 import attrs
-from soak_truth import Stories, differences, report_of, secret_leaks
+from tools.soak_truth import Stories, differences, report_of, secret_leaks
 
 from arb.cli.build import build_name
 from arb.cli.engine_config import engine_config
@@ -59,7 +59,7 @@ class Stroke:
 
     at_s: float
     kind: str
-    """`fault`, `kill`, `term`, `freeze`, `pause`."""
+    """`fault`, `kill`, `term`, `freeze`, `pause`, `look`."""
     venue: str = ""
     fault: str = ""
     for_s: float = 0.0
@@ -72,7 +72,7 @@ def schedule(seed: int, seconds: float) -> list[Stroke]:
     chance.shuffle(kinds)
     waiting, at_s, found = list(kinds), 8.0, []
     while at_s < seconds:
-        what = chance.choices(("fault", "kill", "term", "freeze", "pause"), (70, 14, 6, 4, 6))[0]
+        what = chance.choices(("fault", "kill", "term", "freeze", "pause", "look"), (60, 14, 5, 3, 6, 12))[0]
         if what == "fault":
             kind = waiting.pop() if waiting else chance.choice(kinds)
             venue = "binance_usdm" if kind is FaultKind.ADL else chance.choice(VENUES)
@@ -173,6 +173,8 @@ class Soak:
                 self.command("pause")
                 time.sleep(stroke.for_s)
                 self.command("resume")
+            case "look":
+                self.command("resume")
 
     def signal(self, number: signal.Signals) -> None:
         """A signal to the engine, if it runs."""
@@ -196,16 +198,8 @@ class Soak:
 
     def close(self) -> None:
         """Everything open is closed, then the engine leaves."""
-        began_s = time.monotonic()
-        while time.monotonic() < began_s + SETTLE_S:
-            self.watch()
-            self.command("resume")
-            told = self.command("flatten", "--timeout", "30", "--json")
-            if told.returncode == 0:
-                break
-            time.sleep(1.0)
-        else:
-            self.faults.append(f"flatten did not get flat within {SETTLE_S:g} s: {told.stdout}{told.stderr}")
+        if words := self.flattened():
+            self.faults.append(f"flatten did not get flat within {SETTLE_S:g} s: {words}")
         self.pass_time(time.monotonic() + 3.0)
         self.signal(signal.SIGTERM)
         if self.engine is not None:
@@ -213,6 +207,19 @@ class Soak:
             self.exits[code] += 1
             if code != 0:
                 self.faults.append(f"the last run ended with {code}: {self.last_words()}")
+
+    def flattened(self) -> str:
+        """Ask for it until it is so; empty, or what flatten said last."""
+        began_s, said = time.monotonic(), ""
+        while time.monotonic() < began_s + SETTLE_S:
+            self.watch()
+            self.command("resume")
+            told = self.command("flatten", "--timeout", "30", "--json")
+            if told.returncode == 0:
+                return ""
+            said = f"{told.stdout}{told.stderr}"
+            time.sleep(1.0)
+        return said
 
 
 def prepared(root: Path, seed: int) -> Soak:

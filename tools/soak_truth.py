@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from arb.engine import Engine
+from arb.execution.order_ids import is_ours
 
 Row = dict[str, str]
 Ledgers = dict[str, Any]
@@ -64,16 +65,16 @@ def differences(stories: Stories) -> list[str]:
 
 
 def order_differences(stories: Stories) -> list[str]:
-    """No order id twice, none of an unknown hand, every order of a venue a row, and every row that was not refused an
-    order."""
+    """No order id twice, every order of ours at a venue a row, and every row ended."""
     found = []
     rows = {(row["venue"], row["client_order_id"]): row for row in stories.rows("orders")}
     for venue, ledger in stories.ledgers.items():
-        counts = Counter(order["client_order_id"] for order in ledger["orders"])
+        own = [order for order in ledger["orders"] if is_ours(order["client_order_id"])]
+        counts = Counter(order["client_order_id"] for order in own)
         found += [f"{venue}: order id {name} came {count} times" for name, count in counts.items() if count > 1]
         if ledger["duplicated_ids"]:
             found.append(f"{venue}: {ledger['duplicated_ids']} orders were refused for an id already used")
-        for order in ledger["orders"]:
+        for order in own:
             row = rows.get((venue, order["client_order_id"]))
             if row is None:
                 found.append(f"{venue}: order {order['client_order_id']} is in no table")
@@ -111,12 +112,12 @@ def holding_differences(stories: Stories) -> list[str]:
             told = _held(stories.ledgers[venue], asset)
             if one.total != told:
                 found.append(f"{venue} {asset}: {told} there, {one.total} believed")
-    for venue, ledger in stories.ledgers.items():
-        for told in ledger["positions"]:
-            known = next((one for key, one in holdings.contracts.items() if key == f"{venue}:{told['symbol']}"), None)
-            qty = known.qty if known is not None else Decimal(0)
-            if qty != Decimal(told["qty"]):
-                found.append(f"{venue} {told['symbol']}: {told['qty']} there, {qty} believed")
+    believed = {str(instrument): one.qty for instrument, one in holdings.contracts.items()}
+    for name, ledger in stories.ledgers.items():
+        for row in ledger["positions"]:
+            qty = believed.get(f"{name}:{row['symbol']}", Decimal(0))
+            if qty != Decimal(row["qty"]):
+                found.append(f"{name} {row['symbol']}: {row['qty']} there, {qty} believed")
     return found
 
 
