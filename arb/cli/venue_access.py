@@ -112,7 +112,7 @@ async def open_venues(
             limit = limits.get(venue)
             ceiling = None if limit is None else limit.max_requests_per_sec
             limiter = RateLimiter(spec.rate, clock, venue=venue, ceiling_per_s=ceiling)
-            target = HttpTarget(venue=venue, endpoint=endpoint, prefix=prefix)
+            target = HttpTarget(venue=venue, endpoint=endpoint, prefix=prefix, is_key_refused=spec.is_key_refused)
             if limit is not None:
                 target = attrs.evolve(target, max_retry=limit.max_retry, base_backoff_s=limit.base_backoff_seconds)
             http = await stack.enter_async_context(open_http(target, dialer=dialer, limiter=limiter, clock=clock))

@@ -1,11 +1,12 @@
 """What a venue's refusal means for us: one vocabulary for every error table, and its translation to order updates.
 
-Owns: `Outcome` and the order state each outcome gives to a submit, a cancel and a query.
+Owns: `Outcome`, the order state each outcome gives to a submit, a cancel and a query, and the error a refused read is.
 Never: guesses that an order is gone. Only a submit's refusal is definite; a refused cancel says nothing of the order.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
 from typing import Final
@@ -13,7 +14,9 @@ from typing import Final
 import attrs
 
 from arb.domain.effects import Cancel, Query
+from arb.domain.errors import CredentialsRefused, VenueUnavailable
 from arb.domain.order import OrderRequest, OrderState, OrderUpdate
+from arb.venues.spec import HttpResponse
 
 
 class Outcome(Enum):
@@ -98,3 +101,27 @@ def query_refused(query: Query, consequence: Consequence, text: str, received_ns
         reason=worded(consequence, text),
         received_ns=received_ns,
     )
+
+
+Judge = Callable[[HttpResponse], tuple[Consequence, str]]
+"""What an answer other than a success means at a venue, and the venue's words."""
+
+_KEY_REASONS: Final = frozenset(("auth", "signature", "ip_not_allowed"))
+
+
+def require_success(venue: str, judge: Judge, answer: HttpResponse) -> None:
+    """Let only 2xx answers to reads pass.
+
+    Raises:
+        CredentialsRefused: the key is not accepted.
+        VenueUnavailable: it is another; the detail begins with our name of the reason.
+    """
+    if 200 <= answer.status < 300:
+        return
+    consequence, text = judge(answer)
+    raise (CredentialsRefused if refuses_key(judge, answer) else VenueUnavailable)(venue, worded(consequence, text))
+
+
+def refuses_key(judge: Judge, answer: HttpResponse) -> bool:
+    """Whether the answer says that our key is not (or no longer) accepted."""
+    return not 200 <= answer.status < 300 and judge(answer)[0].reason in _KEY_REASONS

@@ -1,5 +1,6 @@
 """Every venue with a private half keeps the same promises, however strange the venue's answers."""
 
+import importlib
 import itertools
 import json
 import pkgutil
@@ -15,6 +16,7 @@ from arb.domain.errors import ConfigError, InvariantBroken, ProtocolError, Venue
 from arb.domain.ids import ClientOrderId, VenueOrderId
 from arb.domain.order import Fill, OrderState, OrderType, OrderUpdate, Side, TimeInForce
 from arb.venues import load_venue
+from arb.venues.refusals import Outcome, cancel_refused, submit_refused
 from arb.venues.simulated.auth_binance import BinanceGuard
 from arb.venues.simulated.auth_upbit import UpbitGuard
 from arb.venues.simulated.dialect import Ask
@@ -271,6 +273,38 @@ def test_duplicate_name_and_unmapped_refusal_are_asked_about(name, heard):
     (update,) = codec(name).parse_submit(order(name), heard[name], NOW_NS)
 
     assert update.state is OrderState.UNKNOWN
+
+
+@every_venue
+def test_every_refusal_of_a_table_has_one_of_the_consequences_and_only_a_definite_one_ends_an_order(name):
+    table = importlib.import_module(f"arb.venues.{name}.errors").ERRORS
+
+    assert {consequence.outcome for consequence in table.values()} == set(Outcome)
+    for consequence in table.values():
+        update = submit_refused(order(name).request, consequence, "", NOW_NS)
+        is_open = consequence.outcome in (Outcome.UNKNOWN, Outcome.NOT_FOUND)
+        assert update.state is (OrderState.UNKNOWN if is_open else OrderState.REJECTED)
+        assert cancel_refused(cancel(name), consequence, "", NOW_NS).state is OrderState.UNKNOWN
+        assert update.reason == consequence.reason != ""
+
+
+REFUSED_KEYS = {
+    "upbit": [(401, {"error": {"name": "invalid_access_key"}}), (401, {"error": {"name": "expired_access_key"}}),
+              (401, {"error": {"name": "no_authorization_ip"}}), (401, {"error": {"name": "jwt_verification"}})],
+    "binance_spot": [(400, {"code": -1022, "msg": ""}), (400, {"code": -2014, "msg": ""}), (401, {"code": -2015})],
+    "binance_usdm": [(400, {"code": -1022, "msg": ""}), (401, {"code": -2014, "msg": ""}), (400, {"code": -2015}),
+                     (401, {"code": -2017})],
+}  # fmt: skip
+
+
+@every_venue
+def test_a_refused_key_is_told_from_every_other_refusal(name):
+    venue = VENUES[name]
+
+    for status, body in REFUSED_KEYS[name]:
+        assert venue.is_key_refused(answer(body, status)), body
+    for heard in (NO_SUCH_ORDER[name], SAME_NAME_AGAIN[name], NEVER_SEEN[name], answer("", 503), answer("{}", 200)):
+        assert not venue.is_key_refused(heard)
 
 
 @every_venue

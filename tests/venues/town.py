@@ -101,8 +101,11 @@ async def open_town(*faults: FaultScript) -> AsyncIterator[Town]:
         town = Town(clock, network, simulation, served)
         for venue in ("upbit", "binance_spot", "binance_usdm"):
             endpoint, prefix = split_url(served[venue].rest)
-            limiter = town.limiters[venue] = RateLimiter(load_venue(venue).rate, clock, venue=VenueId(venue))
-            target = HttpTarget(venue=VenueId(venue), endpoint=endpoint, prefix=prefix)
+            spec = load_venue(venue)
+            limiter = town.limiters[venue] = RateLimiter(spec.rate, clock, venue=VenueId(venue))
+            target = HttpTarget(
+                venue=VenueId(venue), endpoint=endpoint, prefix=prefix, is_key_refused=spec.is_key_refused
+            )
             town.http[venue] = await stack.enter_async_context(
                 open_http(target, dialer=network, limiter=limiter, clock=clock)
             )

@@ -24,11 +24,12 @@ from arb.venues.answers import decoded
 from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
-from arb.venues.binance_spot.errors import require_success
+from arb.venues.binance_spot.errors import judge
 from arb.venues.binance_spot.orders import BinanceSpotOrders, SpotOrderBody, spot_facts
 from arb.venues.binance_spot.private import frame_facts
 from arb.venues.binance_transfers import TRANSFERS_COUNT, parse_transfers, transfers_requests
 from arb.venues.exact import check_amounts
+from arb.venues.refusals import require_success
 from arb.venues.spec import (
     AccountInbound,
     BalancesSeen,
@@ -165,7 +166,7 @@ class BinanceSpotAccount:
     ) -> tuple[AccountInbound, ...]:
         """Balances (full) and one update per open order."""
         for answer in answers:
-            require_success(answer)
+            require_success("binance_spot", judge, answer)
         held = decoded("binance_spot", answers[0].body, _ACCOUNT).balances
         balances = tuple(Balance(AssetId(row.asset), row.free, row.locked) for row in held)
         facts: list[AccountInbound] = [BalancesSeen(balances=balances, is_full=True)]
@@ -203,7 +204,7 @@ class BinanceSpotAccount:
 
     def parse_permission(self, answer: HttpResponse) -> KeyPermissions:
         """What the key may do on spot."""
-        require_success(answer)
+        require_success("binance_spot", judge, answer)
         return read_permissions("binance_spot", answer, lambda told: told.enable_spot_and_margin_trading)
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
@@ -223,7 +224,7 @@ class BinanceSpotAccount:
     ) -> tuple[TransferSeen, ...]:
         """What has moved the spot balance since then."""
         for answer in answers:
-            require_success(answer)
+            require_success("binance_spot", judge, answer)
         return parse_transfers(answers, since_ms, received_ns)
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:
@@ -232,7 +233,7 @@ class BinanceSpotAccount:
 
     def parse_wallets(self, answer: HttpResponse) -> tuple[WalletState, ...]:
         """One state per coin, open where any network is."""
-        require_success(answer)
+        require_success("binance_spot", judge, answer)
         return tuple(
             WalletState(
                 asset=AssetId(coin.coin),
@@ -259,7 +260,7 @@ class BinanceSpotAccounts:
 
 
 def _fees(instrument: Instrument, answer: HttpResponse) -> FeeSchedule:
-    require_success(answer)
+    require_success("binance_spot", judge, answer)
     body = decoded("binance_spot", answer.body, _COMMISSION)
     if body.symbol != instrument.symbol:
         raise ProtocolError("binance_spot", f"asked about {instrument.symbol}, answered about {body.symbol}")

@@ -25,9 +25,10 @@ from arb.domain.order import ApprovedOrder, Fill, Liquidity, OrderRequest, Order
 from arb.venues.answers import decoded, ns_of, plain
 from arb.venues.binance_orders import AT_ONCE, SIDES, STATES, BinanceOrderRequests, OrderPaths, no_such_form
 from arb.venues.binance_signing import BinanceSigner
-from arb.venues.binance_spot.errors import judge, require_success
+from arb.venues.binance_spot.errors import judge
 from arb.venues.exact import check_amounts
 from arb.venues.order_answers import Facts, OrderAnswers
+from arb.venues.refusals import require_success
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 
 _LIMIT_FORMS: Final = {
@@ -136,7 +137,7 @@ class BinanceSpotOrders:
             ProtocolError: the answer cannot be understood.
             VenueUnavailable: the answer is an error of the venue.
         """
-        require_success(answer)
+        require_success("binance_spot", judge, answer)
         return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_spot", answer.body, _TRADES))
 
     def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:

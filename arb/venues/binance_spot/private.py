@@ -21,8 +21,8 @@ from arb.domain.errors import ProtocolError
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, VenueOrderId, instrument_id
 from arb.domain.order import Balance, OrderUpdate
 from arb.venues.answers import decoded, ns_of, shown
+from arb.venues.binance_errors import BinanceErrorBody
 from arb.venues.binance_orders import SIDES, STATES, stream_fill
-from arb.venues.binance_spot.errors import BinanceErrorBody
 from arb.venues.exact import check_amounts
 from arb.venues.spec import AccountInbound, Alive, BalancesSeen, Fault, Reconnect, Reread
 

@@ -26,12 +26,12 @@ from arb.venues.answers import decoded
 from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
-from arb.venues.binance_usdm.errors import judge, require_success
+from arb.venues.binance_usdm.errors import judge
 from arb.venues.binance_usdm.orders import BinanceUsdmOrders, UsdmOrderBody, usdm_update
 from arb.venues.binance_usdm.private import frame_facts, wallet_balance
 from arb.venues.binance_usdm.setup import POSITIONS, SETUP_COUNT, UsdmPositionBody, setup_problem, setup_requests
 from arb.venues.exact import check_amounts
-from arb.venues.refusals import worded
+from arb.venues.refusals import require_success, worded
 from arb.venues.spec import (
     AccountInbound,
     BalancesSeen,
@@ -153,7 +153,7 @@ class BinanceUsdmAccount:
     ) -> tuple[AccountInbound, ...]:
         """Balances (full), one position per instrument (zero where there is none), one update per open order."""
         for answer in answers:
-            require_success(answer)
+            require_success("binance_usdm", judge, answer)
         rows = decoded("binance_usdm", answers[0].body, _BALANCES)
         balances = tuple(wallet_balance(row.asset, row.balance, row.available_balance) for row in rows)
         facts: list[AccountInbound] = [BalancesSeen(balances=balances, is_full=True)]
@@ -192,7 +192,7 @@ class BinanceUsdmAccount:
 
     def parse_permission(self, answer: HttpResponse) -> KeyPermissions:
         """What the key may do on futures."""
-        require_success(answer)
+        require_success("binance_usdm", judge, answer)
         return read_permissions("binance_usdm", answer, lambda told: told.enable_futures)
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
@@ -202,7 +202,7 @@ class BinanceUsdmAccount:
 
     def parse_funding(self, answer: HttpResponse, received_ns: int) -> tuple[FundingPaid, ...]:
         """The bookings of our instruments, oldest first."""
-        require_success(answer)
+        require_success("binance_usdm", judge, answer)
         rows = decoded("binance_usdm", answer.body, _INCOME)
         rows.sort(key=lambda row: (row.time, str(row.tran_id)))
         return tuple(
@@ -229,7 +229,7 @@ class BinanceUsdmAccount:
     ) -> tuple[TransferSeen, ...]:
         """What has moved the wallet since then."""
         (answer,) = answers
-        require_success(answer)
+        require_success("binance_usdm", judge, answer)
         rows = decoded("binance_usdm", answer.body, _INCOME)
         rows.sort(key=lambda row: row.time)
         return tuple(
@@ -274,7 +274,7 @@ def _named(instrument: Instrument) -> str:
 
 
 def _fees(instrument: Instrument, answer: HttpResponse) -> FeeSchedule:
-    require_success(answer)
+    require_success("binance_usdm", judge, answer)
     body = decoded("binance_usdm", answer.body, _COMMISSION)
     if body.symbol != instrument.symbol:
         raise ProtocolError("binance_usdm", f"asked about {instrument.symbol}, answered about {body.symbol}")

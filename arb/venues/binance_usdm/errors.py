@@ -8,31 +8,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from arb.domain.errors import VenueUnavailable
-from arb.venues.binance_spot.errors import (
+from arb.venues.binance_errors import (
     AUTH,
     BAD_REQUEST,
-    BAD_SYMBOL,
     CLOCK,
+    COMMON,
     DUPLICATE_ID,
     MAINTENANCE,
     MIN_NOTIONAL,
-    NOT_FOUND,
     OFF_LOT,
     OFF_TICK,
-    PERMISSION,
     PRICE_BAND,
-    RATE,
     REJECTED,
-    SIGNATURE,
-    STATUSES,
-    TIMEOUT,
     TOO_MANY_OPEN,
     WOULD_CROSS,
+    judged,
     read_error,
-    told_by_message,
 )
-from arb.venues.refusals import UNMAPPED, VENUE_ERROR, Consequence, Outcome, worded
+from arb.venues.refusals import VENUE_ERROR, Consequence, Outcome
 from arb.venues.spec import HttpResponse
 
 _ACCOUNT_MODE: Final = Consequence(Outcome.PERSON_MUST_ACT, "account_mode")
@@ -72,33 +65,11 @@ _MALFORMED: Final = (
 )
 
 ERRORS: Final[dict[int, Consequence]] = {
+    **COMMON,
     **dict.fromkeys(_MALFORMED, BAD_REQUEST),
-    -1000: VENUE_ERROR,
-    -1001: VENUE_ERROR,
-    -1002: PERMISSION,
-    -1003: RATE,
-    -1006: TIMEOUT,
-    -1007: TIMEOUT,
     -1008: _OVERLOADED,
-    -1010: REJECTED,
     -1011: Consequence(Outcome.PERSON_MUST_ACT, "ip_not_allowed"),
-    -1013: Consequence(Outcome.OUR_BUG, "filter"),
-    -1014: BAD_REQUEST,
-    -1015: RATE,
-    -1016: MAINTENANCE,
-    -1021: CLOCK,
-    -1022: SIGNATURE,
-    -1111: Consequence(Outcome.OUR_BUG, "precision"),
-    -1112: Consequence(Outcome.REJECTED, "no_depth"),
-    -1121: BAD_SYMBOL,
-    -1125: Consequence(Outcome.RETRY_LATER, "listen_key"),
-    -2010: REJECTED,
-    -2011: Consequence(Outcome.UNKNOWN, "cancel_refused"),
     -2012: Consequence(Outcome.UNKNOWN, "cancel_refused"),
-    -2013: NOT_FOUND,
-    -2014: AUTH,
-    -2015: AUTH,
-    -2016: BAD_REQUEST,
     -2017: AUTH,
     -2018: Consequence(Outcome.REJECTED, "insufficient_balance"),
     -2019: _MARGIN,
@@ -183,10 +154,10 @@ ALREADY_SO: Final = frozenset(code for code, consequence in ERRORS.items() if co
 
 def judge(answer: HttpResponse) -> tuple[Consequence, str]:
     """What an answer other than 2xx means, and the venue's words."""
-    code, text = read_error("binance_usdm", answer)
     if answer.status >= 500:
+        code, text = read_error("binance_usdm", answer)
         return _judge_5xx(answer.status, code, text), text
-    return told_by_message(code, text) or ERRORS.get(code) or STATUSES.get(answer.status, UNMAPPED), text
+    return judged("binance_usdm", answer, ERRORS)
 
 
 def _judge_5xx(status: int, code: int, text: str) -> Consequence:
@@ -196,14 +167,3 @@ def _judge_5xx(status: int, code: int, text: str) -> Consequence:
         return _OVERLOADED
     lowered = text.lower()
     return next((consequence for part, consequence in BUSY_TEXTS if part in lowered), VENUE_ERROR)
-
-
-def require_success(answer: HttpResponse) -> None:
-    """Let only 2xx answers to reads pass.
-
-    Raises:
-        VenueUnavailable: it is another; the detail begins with our name of the reason.
-    """
-    if not 200 <= answer.status < 300:
-        consequence, text = judge(answer)
-        raise VenueUnavailable("binance_usdm", worded(consequence, text))

@@ -33,9 +33,10 @@ from arb.venues.binance_orders import (
     no_such_form,
 )
 from arb.venues.binance_signing import BinanceSigner, encoded
-from arb.venues.binance_usdm.errors import judge, require_success
+from arb.venues.binance_usdm.errors import judge
 from arb.venues.exact import check_amounts
 from arb.venues.order_answers import Facts, OrderAnswers
+from arb.venues.refusals import require_success
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 
 _DEAD_MAN_PATH: Final = "/fapi/v1/countdownCancelAll"
@@ -129,7 +130,7 @@ class BinanceUsdmOrders:
             ProtocolError: the answer cannot be understood.
             VenueUnavailable: the answer is an error of the venue.
         """
-        require_success(answer)
+        require_success("binance_usdm", judge, answer)
         return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
 
     def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:

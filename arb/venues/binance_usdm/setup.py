@@ -17,12 +17,12 @@ import msgspec
 from arb.domain.errors import ProtocolError, VenueUnavailable
 from arb.domain.instrument import Instrument
 from arb.venues.answers import decoded
+from arb.venues.binance_errors import read_error
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
-from arb.venues.binance_spot.errors import read_error
-from arb.venues.binance_usdm.errors import ALREADY_SO, judge, require_success
+from arb.venues.binance_usdm.errors import ALREADY_SO, judge
 from arb.venues.exact import check_amounts
-from arb.venues.refusals import worded
+from arb.venues.refusals import require_success, worded
 from arb.venues.spec import HttpRequest, HttpResponse, Stamp
 
 _MULTI_ASSET_PATH: Final = "/fapi/v1/multiAssetsMargin"
@@ -98,15 +98,15 @@ def setup_problem(instrument: Instrument, leverage: int, answers: tuple[HttpResp
 
 
 def _mode_problem(asset_mode: HttpResponse, mode: HttpResponse) -> str | None:
-    require_success(asset_mode)
-    require_success(mode)
+    require_success("binance_usdm", judge, asset_mode)
+    require_success("binance_usdm", judge, mode)
     if decoded("binance_usdm", asset_mode.body, _ASSET_MODE).multi_assets_margin:
         return "the account is in multi-asset mode"
     return "the account is in hedge mode" if decoded("binance_usdm", mode.body, _MODE).dual_side_position else None
 
 
 def _position_problem(instrument: Instrument, leverage: int, position: HttpResponse) -> str | None:
-    require_success(position)
+    require_success("binance_usdm", judge, position)
     rows = decoded("binance_usdm", position.body, POSITIONS)
     row = next((row for row in rows if row.symbol == instrument.symbol and row.position_side == "BOTH"), None)
     if row is None:

@@ -97,7 +97,7 @@ class BookedOrder:
 
 
 @attrs.define
-class Holding:
+class HeldAsset:
     """One asset of one account."""
 
     free: Decimal = ZERO
@@ -121,7 +121,7 @@ class TradingAccount:
     """Everything one account has and did."""
 
     name: str
-    holdings: dict[AssetId, Holding] = attrs.field(factory=dict)
+    holdings: dict[AssetId, HeldAsset] = attrs.field(factory=dict)
     contracts: dict[InstrumentId, Contract] = attrs.field(factory=dict)
     orders: dict[int, BookedOrder] = attrs.field(factory=dict)
     newest_by_client_id: dict[str, int] = attrs.field(factory=dict)
@@ -141,10 +141,10 @@ class TradingAccount:
     touched_assets: dict[AssetId, None] = attrs.field(factory=dict)
     touched_contracts: dict[InstrumentId, None] = attrs.field(factory=dict)
 
-    def holding(self, asset: AssetId) -> Holding:
+    def holding(self, asset: AssetId) -> HeldAsset:
         """The holding of `asset`, made when first asked for, and reported after the running operation."""
         self.touched_assets[asset] = None
-        return self.holdings.setdefault(asset, Holding())
+        return self.holdings.setdefault(asset, HeldAsset())
 
     def move_lock(self, asset: AssetId, delta: Decimal) -> None:
         """Lock `delta` more of `asset` (negative: release)."""
@@ -164,7 +164,7 @@ class TradingAccount:
     @property
     def wallet_usdt(self) -> Decimal:
         """USDT with the margins of contracts."""
-        holding = self.holdings.get(USDT, Holding())
+        holding = self.holdings.get(USDT, HeldAsset())
         return holding.free + holding.locked + sum((each.margin for each in self.contracts.values()), ZERO)
 
     def open_orders(self, instrument: InstrumentId | None = None) -> tuple[BookedOrder, ...]:

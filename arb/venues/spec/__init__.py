@@ -35,6 +35,7 @@ from arb.venues.spec.requests import (
     RateReport,
     RateRules,
     Stamp,
+    unauthorised,
 )
 from arb.venues.spec.venue import (
     Decoded,
@@ -76,4 +77,5 @@ __all__ = [
     "StreamPlan",
     "TickerSeen",
     "VenueSpec",
+    "unauthorised",
 ]

@@ -53,6 +53,11 @@ class HttpResponse:
     body: bytes
 
 
+def unauthorised(answer: HttpResponse) -> bool:
+    """Whether the status says so; some venues say it in the body only."""
+    return answer.status == 401
+
+
 @attrs.frozen(kw_only=True)
 class Stamp:
     """The outside facts a signature needs."""

@@ -5,7 +5,7 @@ Owns: `VenueSpec` and the exact decoding that `arb inspect` asks for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import attrs
@@ -14,7 +14,7 @@ from arb.domain.fees import FeeSchedule
 from arb.domain.ids import VenueId
 from arb.venues.spec.account import AccountSpec
 from arb.venues.spec.market import MarketSpec
-from arb.venues.spec.requests import RateRules
+from arb.venues.spec.requests import HttpResponse, RateRules, unauthorised
 
 
 @attrs.frozen(kw_only=True)
@@ -51,5 +51,7 @@ class VenueSpec:
     """The venue closes connections at this age."""
     wallets_at: VenueId | None = None
     """The venue that tells the wallets of this one and what its keys may do, with the same keys; None: itself."""
+    is_key_refused: Callable[[HttpResponse], bool] = unauthorised
+    """Whether an answer says that our key is not accepted."""
     client_ping_s: float = 15.0
     """How often we ping when nothing else is heard."""

@@ -20,6 +20,7 @@ from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
 from arb.venues.answers import decoded
 from arb.venues.exact import check_amounts
+from arb.venues.refusals import require_success
 from arb.venues.spec import (
     AccountInbound,
     BalancesSeen,
@@ -31,7 +32,7 @@ from arb.venues.spec import (
     PrivateTarget,
     Stamp,
 )
-from arb.venues.upbit.errors import require_success
+from arb.venues.upbit.errors import judge
 from arb.venues.upbit.orders import DEFAULT_BUCKET, UpbitOrderBody, UpbitOrders, korean_ns, order_facts
 from arb.venues.upbit.private import UpbitHolding, frame_facts, held_balances
 from arb.venues.upbit.signing import UpbitSigner
@@ -128,7 +129,7 @@ class UpbitAccount:
     ) -> tuple[AccountInbound, ...]:
         """Balances (full) and one update per open order."""
         for answer in answers:
-            require_success(answer)
+            require_success("upbit", judge, answer)
         balances = held_balances(decoded("upbit", answers[0].body, _HOLDINGS))
         facts: list[AccountInbound] = [BalancesSeen(balances=balances, is_full=True)]
         for instrument, answer in zip(instruments, answers[1:], strict=True):
@@ -168,7 +169,7 @@ class UpbitAccount:
 
     def parse_permission(self, answer: HttpResponse) -> KeyPermissions:
         """When this key expires."""
-        require_success(answer)
+        require_success("upbit", judge, answer)
         return _permissions(decoded("upbit", answer.body, _KEYS), self._key)
 
     def funding_request(self, since_ms: int, stamp: Stamp) -> HttpRequest | None:
@@ -190,7 +191,7 @@ class UpbitAccount:
     ) -> tuple[TransferSeen, ...]:
         """What was done since then."""
         for answer in answers:
-            require_success(answer)
+            require_success("upbit", judge, answer)
         return parse_transfers(answers, since_ms, received_ns)
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:
@@ -199,7 +200,7 @@ class UpbitAccount:
 
     def parse_wallets(self, answer: HttpResponse) -> tuple[WalletState, ...]:
         """One state per asset, open where any network is."""
-        require_success(answer)
+        require_success("upbit", judge, answer)
         states: dict[str, set[str]] = {}
         for wallet in decoded("upbit", answer.body, _WALLETS):
             states.setdefault(wallet.currency, set()).add(wallet.wallet_state)
@@ -236,7 +237,7 @@ def _open_orders_query(instrument: Instrument) -> str:
 
 
 def _fees(answer: HttpResponse) -> FeeSchedule:
-    require_success(answer)
+    require_success("upbit", judge, answer)
     chance = decoded("upbit", answer.body, _CHANCE)
     return FeeSchedule(
         maker_rate=max(chance.maker_bid_fee, chance.maker_ask_fee),

@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from arb.domain.errors import ProtocolError, VenueUnavailable
+from arb.domain.errors import ProtocolError
 from arb.venues.answers import decoded, shown
-from arb.venues.refusals import UNMAPPED, VENUE_ERROR, Consequence, Outcome, worded
+from arb.venues.refusals import UNMAPPED, VENUE_ERROR, Consequence, Outcome
 from arb.venues.spec import HttpResponse
 
 _AUTH: Final = Consequence(Outcome.PERSON_MUST_ACT, "auth")
@@ -90,14 +90,3 @@ def judge(answer: HttpResponse) -> tuple[Consequence, str]:
     if answer.status >= 500:
         return VENUE_ERROR, text
     return ERRORS.get(name) or STATUSES.get(answer.status, UNMAPPED), text
-
-
-def require_success(answer: HttpResponse) -> None:
-    """Let only 2xx answers to reads pass.
-
-    Raises:
-        VenueUnavailable: it is another; the detail begins with our name of the reason.
-    """
-    if not 200 <= answer.status < 300:
-        consequence, text = judge(answer)
-        raise VenueUnavailable("upbit", worded(consequence, text))

@@ -29,8 +29,9 @@ from arb.domain.order import ApprovedOrder, Fill, OrderRequest, OrderState, Orde
 from arb.venues.answers import decoded, plain
 from arb.venues.exact import check_amounts
 from arb.venues.order_answers import Facts, OrderAnswers
+from arb.venues.refusals import require_success
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
-from arb.venues.upbit.errors import judge, require_success
+from arb.venues.upbit.errors import judge
 from arb.venues.upbit.signing import UpbitSigner
 
 STATES: Final = {
@@ -138,7 +139,7 @@ class UpbitOrders:
             ProtocolError: the answer cannot be understood.
             VenueUnavailable: the answer is an error of the venue.
         """
-        require_success(answer)
+        require_success("upbit", judge, answer)
         facts = _facts(answer, query.instrument, query.client_order_id, received_ns)
         return tuple(fact for fact in facts if isinstance(fact, Fill))
 

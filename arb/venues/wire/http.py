@@ -8,7 +8,7 @@ Units: `_s` seconds of Trio's clock. Orders do not come this way (`order_http.py
 from __future__ import annotations
 
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
@@ -20,7 +20,7 @@ import trio
 from arb.domain.errors import CredentialsRefused, RateLimited, VenueUnavailable
 from arb.domain.ids import VenueId
 from arb.ports import Clock, Dialer, Endpoint
-from arb.venues.spec import HttpRequest, HttpResponse, Priority
+from arb.venues.spec import HttpRequest, HttpResponse, Priority, unauthorised
 from arb.venues.wire.dial import host_header
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.tls import TlsStream
@@ -29,7 +29,6 @@ _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _MAX_CONNECTIONS: Final = 8
 _STALE: Final = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _DEFAULT_RETRY_AFTER_S: Final = 10.0
-_UNAUTHORISED: Final = 401
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +45,8 @@ class HttpTarget:
     """How often a read that failed is asked again before it is `VenueUnavailable`; a venue that limits us is not."""
     base_backoff_s: float = 0.5
     """Before the first of these; doubled for each further one."""
+    is_key_refused: Callable[[HttpResponse], bool] = unauthorised
+    """The venue's own (`VenueSpec.is_key_refused`)."""
 
 
 class TimedAnswer(NamedTuple):
@@ -82,7 +83,7 @@ class HttpClient:
 
         Raises:
             RateLimited: 429 or 418, or the venue wants silence.
-            CredentialsRefused: 401.
+            CredentialsRefused: the venue does not accept our key.
             VenueUnavailable: any other status but 2xx, or no answer.
         """
         return (await self.read_timed(request, priority)).answer
@@ -92,7 +93,7 @@ class HttpClient:
 
         Raises:
             RateLimited: 429 or 418, or the venue wants silence.
-            CredentialsRefused: 401.
+            CredentialsRefused: the venue does not accept our key.
             VenueUnavailable: any other status but 2xx, or no answer.
         """
         for retry in range(self._target.max_retry):
@@ -114,7 +115,7 @@ class HttpClient:
         if answer.status in (418, 429):
             self._limiter.check_back_off()
             raise RateLimited(self._target.venue, detail, _DEFAULT_RETRY_AFTER_S)
-        if answer.status == _UNAUTHORISED:
+        if self._target.is_key_refused(answer):
             raise CredentialsRefused(self._target.venue, detail)
         raise VenueUnavailable(self._target.venue, detail)
 

@@ -1,8 +1,8 @@
 import pytest
 
-from arb.domain.errors import VenueUnavailable
-from arb.venues.binance_spot.errors import ERRORS, judge, require_success
-from arb.venues.refusals import Outcome
+from arb.domain.errors import CredentialsRefused, VenueUnavailable
+from arb.venues.binance_spot.errors import ERRORS, judge
+from arb.venues.refusals import Outcome, require_success
 from tests.venues.private import answer
 
 # Codes of the exchange's own page that orders, cancels, queries and account reads can meet.
@@ -72,5 +72,12 @@ def test_status_speaks_where_no_code_does_and_a_server_error_knows_nothing(statu
 
 
 def test_read_that_was_refused_says_our_reason_first():
-    with pytest.raises(VenueUnavailable, match="auth: -2015 Invalid API-key"):
-        require_success(answer({"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}, 401))
+    with pytest.raises(CredentialsRefused, match="auth: -2015 Invalid API-key"):
+        require_success("binance_spot", judge, answer({"code": -2015, "msg": "Invalid API-key, IP."}, 401))
+
+
+def test_read_refused_for_another_reason_is_no_trouble_with_the_key():
+    with pytest.raises(VenueUnavailable) as refused:
+        require_success("binance_spot", judge, answer({"code": -1121, "msg": "Invalid symbol."}, 400))
+
+    assert not isinstance(refused.value, CredentialsRefused)

@@ -1,8 +1,8 @@
 import pytest
 
 from arb.domain.errors import VenueUnavailable
-from arb.venues.binance_usdm.errors import ALREADY_SO, ERRORS, judge, require_success
-from arb.venues.refusals import Outcome
+from arb.venues.binance_usdm.errors import ALREADY_SO, ERRORS, judge
+from arb.venues.refusals import Outcome, require_success
 from tests.venues.private import answer
 
 # Codes of the exchange's own pages that orders, cancels, queries, account reads and the setup can meet.
@@ -73,4 +73,4 @@ def test_settings_that_are_so_already_are_known():
 
 def test_read_that_was_refused_says_our_reason_first():
     with pytest.raises(VenueUnavailable, match="clock: -1021"):
-        require_success(answer({"code": -1021, "msg": "Timestamp"}, 400))
+        require_success("binance_usdm", judge, answer({"code": -1021, "msg": "Timestamp"}, 400))

@@ -1,8 +1,8 @@
 import pytest
 
 from arb.domain.errors import VenueUnavailable
-from arb.venues.refusals import Outcome
-from arb.venues.upbit.errors import ERRORS, judge, require_success
+from arb.venues.refusals import Outcome, require_success
+from arb.venues.upbit.errors import ERRORS, judge
 from tests.venues.private import answer
 
 # The names of the exchange's own pages; each must have been thought about.
@@ -84,4 +84,4 @@ def test_page_that_is_no_json_is_judged_by_its_status(status, reason):
 
 def test_read_that_was_refused_says_our_reason_first():
     with pytest.raises(VenueUnavailable, match="auth: jwt_verification"):
-        require_success(answer(named("jwt_verification"), 401))
+        require_success("upbit", judge, answer(named("jwt_verification"), 401))
