@@ -146,9 +146,14 @@ class _Bars:
         for pair, bar in self._bars.items():
             item_left = left.get(pair)
             qty = Decimal(0) if item_left is None else _held(item_left)
-            words = "closed" if item_left is None else f"left {number(item_left.qty_a)} / {number(item_left.qty_b)}"
+            words = "closed" if item_left is None else _left(item_left)
             whole = self._whole[pair]
             self._progress.update(bar, total=float(whole), completed=float(whole - qty), left=words)
+
+
+def _left(item: PositionTold) -> str:
+    waits = f", waits: {item.waits_for}" if item.waits_for else ""
+    return f"left {number(item.qty_a)} / {number(item.qty_b)}{waits}"
 
 
 def _held(item: PositionTold) -> Decimal:

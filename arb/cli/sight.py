@@ -76,6 +76,8 @@ class Sight:
                 safety.info("refused", extra=values)
             case "order":
                 decisions.info("order", extra=values)
+            case "flatten":
+                safety.info("flatten", extra=values)
             case "incident":
                 safety.warning("incident", extra=values)
             case "account":

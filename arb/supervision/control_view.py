@@ -11,9 +11,10 @@ from decimal import Decimal
 from typing import Final
 
 import attrs
+import msgspec
 
 from arb.domain.depth import Depth, walk
-from arb.domain.ids import InstrumentId
+from arb.domain.ids import InstrumentId, PairId
 from arb.domain.money import decimal_of, exact_sum
 from arb.domain.pair import Pair
 from arb.engine import Engine
@@ -110,6 +111,7 @@ def _position(engine: Engine, position: PairPosition, pair: Pair | None) -> Posi
         direction=position.direction.value,
         qty_a=position.a.net_qty,
         qty_b=position.b.net_qty,
+        waits_for=_waits_for(engine, position.pair),
     )
     fx_mid = engine.memory.fx.mid
     if pair is None or fx_mid <= 0:
@@ -130,16 +132,20 @@ def _position(engine: Engine, position: PairPosition, pair: Pair | None) -> Posi
     fees = -exact_sum(flow.krw for flow in flows if flow.kind is FlowKind.FEE)
     way = exit_a.way + exit_b.way * decimal_of(fx_mid)
     result = position.booked_krw + exact_sum(flow.krw for flow in flows)
-    return PositionTold(
-        pair=told.pair,
-        direction=told.direction,
-        qty_a=told.qty_a,
-        qty_b=told.qty_b,
+    return msgspec.structs.replace(
+        told,
         exit_a=exit_a.price,
         exit_b=exit_b.price,
         cost_krw=(fees + way).quantize(CENT),
         result_krw=result.quantize(CENT),
     )
+
+
+def _waits_for(engine: Engine, pair: PairId) -> str:
+    lane = engine.memory.lanes.get(pair)
+    if lane is None or not lane.risk_exit or lane.legs:
+        return ""
+    return lane.refusal.partition("|")[2]
 
 
 @attrs.frozen

@@ -80,6 +80,8 @@ class PositionTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """Fees of both exits and the way from the mids to the exit prices."""
     result_krw: Decimal | None = None
     """What the whole position would have brought then, entry included."""
+    waits_for: str = ""
+    """Why a close that must be has no order out: the gate's or the strategy's reason."""
 
 
 class OrderTold(msgspec.Struct, frozen=True, kw_only=True):

@@ -187,6 +187,7 @@ class Metrics:
             "incident": self._on_incident,
             "trade": self._on_trade,
             "state": self._on_state,
+            "flatten": self._on_nothing,
         }
 
     def _on_pair(self, pair: str, values: Mapping[str, Cell]) -> None:
@@ -231,6 +232,9 @@ class Metrics:
         if values["kind"] == "OPEN":
             self.trades_opened.inc()
             self._opened_ns.append(self._clock.monotonic_ns())
+
+    def _on_nothing(self, name: str, values: Mapping[str, Cell]) -> None:
+        """Told for logs and people; there is nothing to count in it."""
 
     def _on_state(self, _name: str, values: Mapping[str, Cell]) -> None:
         """The trading state is told by `/health`; no metric of the contract carries it."""

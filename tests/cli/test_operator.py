@@ -91,7 +91,7 @@ def test_a_pause_refuses_entries_until_resume(trading: Running) -> None:
     paused = answer(trading, "pause", "--reason", "news at three")
     assert paused["state"] == "REDUCING"
     assert paused["seq"] > 0
-    until(lambda: not status(trading).unbalanced, "end of what was in flight")
+    until(lambda: not status(trading).positions and not status(trading).unbalanced, "end of what was open")
     before = opened(trading)
 
     agreed = answer(trading, "reconcile")
