@@ -33,7 +33,7 @@ from arb.state.ledger import DAY_NS
 TOLERANCE_KRW: Final = Decimal(10)
 """Venues round entry prices and fees; more than this is not rounding."""
 GRACE_NS: Final = 600_000_000_000
-SETTLED_NS: Final = 30_000_000_000
+SETTLED_NS: Final = 5_000_000_000
 """Until then a balance may still be on its way."""
 BNB: Final = AssetId("BNB")
 
@@ -41,24 +41,31 @@ BNB: Final = AssetId("BNB")
 # --- gathering
 
 
+Legs = tuple[tuple[Pair, str, Instrument], ...]
+
+
 def sighting(turn: Turn) -> Sighting | None:
     """What venues, books and markets say now; None while a venue, a mark or FX has never been told."""
-    memory, fx_mid = turn.memory, fx_mid_of(turn.memory)
-    legs = tuple(_legs(turn))
-    if fx_mid is None or len(legs) < 2 * len(turn.config.pairs):
-        return None
-    if any(instrument.venue not in memory.ledger.holdings.balances for _, _, instrument in legs):
+    memory, fx_mid, legs = turn.memory, fx_mid_of(turn.memory), _told_legs(turn)
+    if fx_mid is None or not legs:
         return None
     marks = _marks(turn, legs)
     if any(_key(instrument) not in marks for _, _, instrument in legs):
         return None
     own, residual_own = _own(turn, legs)
-    pairs = valued_at(memory.ledger.totals.realised_krw, KRW, fx_mid).krw, memory.ledger.totals.realised_usdt
-    open_worth = total_of(_open(turn, legs), marks, fx_mid)
+    earned = Valued(memory.ledger.totals.realised_krw, memory.ledger.totals.realised_usdt)
     return Sighting(
-        told=_told(turn, legs), own=own, marks=marks, fx_mid=fx_mid, pairs=Valued(*pairs).plus(open_worth),
-        residual=total_of(residual_own, marks, fx_mid),
+        told=_told(turn, legs), own=own, marks=marks, fx_mid=fx_mid,
+        pairs=earned.plus(total_of(_open(turn, legs), marks, fx_mid)), residual=total_of(residual_own, marks, fx_mid),
     )  # fmt: skip
+
+
+def _told_legs(turn: Turn) -> Legs:
+    """Every leg of every pair, once all rules are known and all venues have told what they hold; else none."""
+    legs, balances = tuple(_legs(turn)), turn.memory.ledger.holdings.balances
+    if len(legs) < 2 * len(turn.config.pairs) or any(item.venue not in balances for _, _, item in legs):
+        return ()
+    return legs
 
 
 def _legs(turn: Turn) -> Iterator[tuple[Pair, str, Instrument]]:
@@ -75,10 +82,10 @@ def _key(instrument: Instrument) -> str:
     return instrument.id if is_contract else key_of(instrument.venue, instrument.base)
 
 
-def _marks(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[str, KeyMark]:
+def _marks(turn: Turn, legs: Legs) -> dict[str, KeyMark]:
     """The newest mark of each key, remembered while a book is away."""
     memory, kept = turn.memory, turn.memory.ledger.account.marks
-    found: dict[str, KeyMark] = {KRW: KeyMark(Decimal(1), KRW), USDT: KeyMark(Decimal(1), USDT)}
+    found: dict[str, KeyMark] = kept | {KRW: KeyMark(Decimal(1), KRW), USDT: KeyMark(Decimal(1), USDT)}
     for _, _, instrument in legs:
         price = mark_price(memory, instrument.id)
         if price:
@@ -87,11 +94,10 @@ def _marks(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[s
         mid = mid_of(memory, InstrumentId(f"{venue}:{BNB}USDT"))
         if mid > 0:
             found.setdefault(key_of(venue, BNB), KeyMark(decimal_of(mid), USDT))
-    kept.update(found)
-    return dict(kept)
+    return found
 
 
-def _told(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[str, Decimal]:
+def _told(turn: Turn, legs: Legs) -> dict[str, Decimal]:
     holdings = turn.memory.ledger.holdings
     found: dict[str, Decimal] = {asset: holdings.total_of(asset) for asset in CASH}
     found |= {key_of(venue, BNB): holdings.total(venue, BNB) for venue in holdings.balances}
@@ -111,7 +117,7 @@ def _told(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[st
     return found
 
 
-def _open(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[str, Decimal]:
+def _open(turn: Turn, legs: Legs) -> dict[str, Decimal]:
     """What open positions have done to each key."""
     positions = turn.memory.ledger.positions
     found: dict[str, Decimal] = {
@@ -126,7 +132,7 @@ def _open(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> dict[st
     return found
 
 
-def _own(turn: Turn, legs: tuple[tuple[Pair, str, Instrument], ...]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
+def _own(turn: Turn, legs: Legs) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
     """What pairs and residuals together have done to each key, and residuals alone."""
     ledger = turn.memory.ledger
     account, left = ledger.account, ledger.residuals.values()
@@ -154,30 +160,37 @@ def _add(amounts: dict[str, Decimal], key: str, amount: Decimal) -> None:
 
 
 def is_in_flight(turn: Turn) -> bool:
-    """Whether a message on its way may still explain a difference."""
-    memory = turn.memory
-    if memory.is_settling or memory.orphans or memory.orders.unfinished:
-        return True
-    if any(lane.legs or lane.mismatch_ns is not None for lane in memory.lanes.values()):
-        return True
-    return any(not _is_settled(turn, pair, instrument) for pair, _, instrument in _legs(turn))
+    """Whether a message on its way, or a difference that is being settled, may still explain what nothing explains."""
+    lanes = turn.memory.lanes.values()
+    return turn.memory.is_settling or any(lane.mismatch_ns is not None for lane in lanes) or not _is_quiet(turn)
 
 
-def _is_settled(turn: Turn, pair: Pair, instrument: Instrument) -> bool:
-    """Whether the venue has been read in this run, and the pair's last execution is old enough for its balances."""
+def _is_quiet(turn: Turn) -> bool:
+    """Whether every venue has been read in this run and nothing of ours moves or has just moved there."""
     memory = turn.memory
-    is_old = memory.now_ns - memory.lanes[pair.id].fill_ns >= SETTLED_NS
-    return is_old and instrument.venue in memory.balances_ns
+    if memory.orphans or memory.orders.unfinished or any(lane.legs for lane in memory.lanes.values()):
+        return False
+    if any(memory.now_ns - lane.fill_ns < SETTLED_NS for lane in memory.lanes.values()):
+        return False
+    return all(instrument.venue in memory.balances_ns for _, _, instrument in _legs(turn))
+
+
+def open_books(turn: Turn) -> None:
+    """The opening is what the venues told at the first quiet moment, whether or not it can be priced yet."""
+    legs = _told_legs(turn)
+    if legs and _is_quiet(turn):
+        own, _ = _own(turn, legs)
+        turn.memory.ledger.account.enter(_told(turn, legs), own)
 
 
 def reckon(turn: Turn) -> AccountState | None:
     """The identity now; None while it cannot be told."""
+    open_books(turn)
     sight, account = sighting(turn), turn.memory.ledger.account
-    if sight is None:
+    if sight is None or not account.is_open:
         return None
-    if not is_in_flight(turn):
-        account.enter(sight)
-    return account.reckon(sight) if account.is_open else None
+    account.price(sight.marks, sight.fx_mid)
+    return account.reckon(sight)
 
 
 # --- telling
@@ -246,7 +259,6 @@ def _watch(turn: Turn, found: AccountState) -> None:
         account.unexplained_ns, account.alerted_krw = None, ZERO
         return
     if is_in_flight(turn):
-        account.unexplained_ns = None
         return
     if account.unexplained_ns is None:
         account.unexplained_ns = now_ns

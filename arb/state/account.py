@@ -143,17 +143,19 @@ class AccountBook:
         """Whether there is an opening to compare with."""
         return bool(self.treasury)
 
-    def enter(self, sight: Sighting) -> None:
-        """Take keys that are new into the treasury, and those priced for the first time into the opening.
+    def enter(self, told: Mapping[str, Decimal], own: Mapping[str, Decimal]) -> None:
+        """Take keys that are new into the treasury: what is told beyond the pairs' doing is treasury for good.
 
-        Call it only while nothing is in flight: what is told beyond the pairs' doing becomes treasury for good.
+        Call it only while nothing is in flight.
         """
-        for key, qty in sight.told.items():
+        for key, qty in told.items():
             if key not in self.treasury:
-                self.treasury[key] = EXACT.subtract(qty, sight.own.get(key, ZERO))
-        for key in self.treasury:
-            if key in sight.marks:
-                self.price_first(key, sight.marks[key], sight.fx_mid)
+                self.treasury[key] = EXACT.subtract(qty, own.get(key, ZERO))
+
+    def price(self, marks: Mapping[str, KeyMark], fx_mid: Decimal) -> None:
+        """Remember the newest marks; a key that had none until now counts from here on."""
+        for key, mark in marks.items():
+            self.price_first(key, mark, fx_mid)
 
     def price_first(self, key: str, mark: KeyMark, fx_mid: Decimal) -> None:
         """Remember a mark; the first one of a key lets it count from here on."""

@@ -26,10 +26,15 @@ def sight(krw: str = "1000", usdt: str = "10", coin: str = "0", **changes: Any) 
     return attrs.evolve(found, **changes)
 
 
-def opened() -> AccountBook:
-    book = AccountBook()
-    book.enter(sight())
+def entered(book: AccountBook, found: Sighting) -> AccountBook:
+    """The book with what is told as its opening."""
+    book.enter(found.told, found.own)
+    book.price(found.marks, found.fx_mid)
     return book
+
+
+def opened() -> AccountBook:
+    return entered(AccountBook(), sight())
 
 
 def shown(found: AccountState) -> dict[str, Decimal]:
@@ -84,7 +89,7 @@ def test_a_transfer_counts_at_its_moment_and_belongs_to_the_treasury_from_then_o
 def test_a_transfer_before_the_opening_is_in_it() -> None:
     book = AccountBook()
     book.transfer("USDT", D(2), D(1500))
-    book.enter(sight(usdt="12"))
+    entered(book, sight(usdt="12"))
 
     assert shown(book.reckon(sight(usdt="12"))) == {"equity": D(19_000), "opening": D(19_000)}
 
@@ -93,7 +98,7 @@ def test_a_coin_that_nothing_prices_counts_on_neither_side_until_something_does(
     book = AccountBook()
     with_bnb = sight()
     with_bnb.told[BNB] = D(3)
-    book.enter(with_bnb)
+    entered(book, with_bnb)
     assert shown(book.reckon(with_bnb))["equity"] == D(16_000)
 
     book.price_first(BNB, KeyMark(D(600), USDT), D(1500))
