@@ -19,7 +19,7 @@ USAGE_ERROR: Final = 2
 FAILED: Final = 1
 REFUSED: Final = 4
 COMMANDS: Final = {
-    "run": "run the engine: mock or paper",
+    "run": "run the engine: mock, paper, shadow or live",
     "check": "validate a configuration and show its effective values",
     "doctor": "look at everything a run needs and say what to do",
     "health": "ask a running engine how its parts are",
