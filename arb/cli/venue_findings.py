@@ -239,7 +239,7 @@ def judged_key(venue: VenueId, told: KeyPermissions, permission: Permission | No
     elif told.may_trade is False:
         yield wrong("key", venue, f"may not trade; {told.words}", "permit trading for this key at the venue")
     elif told.may_withdraw is None and not told.is_sub_account and not (permission and permission.upbit_no_withdrawal):
-        remedy = "look at the venue; then state upbit_no_withdrawal = true in the permission file (arb arm)"
+        remedy = "look at the key at the venue; then say so with arb arm --upbit-no-withdrawal"
         yield doubtful("key", venue, f"whether it may withdraw is not told; {told.words}", remedy)
     else:
         yield fine("key", venue, told.words)
