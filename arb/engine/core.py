@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import attrs
 
-from arb.domain.costs import FxRates
 from arb.domain.depth import Depth, DepthSource
 from arb.domain.effects import Effect
 from arb.domain.events import (
@@ -61,14 +60,14 @@ from arb.engine import (
     working,
 )
 from arb.engine.config import EngineConfig, PairConfig
-from arb.engine.memory import NO_EFFECTS, Difference, Lane, Memory, Turn
+from arb.engine.glance import PairSight, wants_look
+from arb.engine.memory import NO_EFFECTS, Difference, Memory, Turn
 from arb.engine.renewing import new_memory, told_anew
-from arb.engine.view import data_refusal, is_naked, rates_of
-from arb.state.market import MarketBook
+from arb.engine.view import data_refusal, is_naked
 from arb.state.orders import OrderLine
 from arb.state.positions import PairPosition
 from arb.strategy import load_strategy
-from arb.strategy.api import Look, Strategy, TopQuote
+from arb.strategy.api import Look, Strategy
 
 REST: Final = DepthSource.REST
 
@@ -80,30 +79,13 @@ class EngineSnapshot:
     memory: Memory
 
 
-@attrs.define(kw_only=True)
-class PairSight:
-    """One pair as the cheap look needs it, found once: nothing here that memory does not hold."""
-
-    item: PairConfig
-    pair: PairId
-    a: InstrumentId
-    b: InstrumentId
-    unit_b: float
-    lane: Lane
-    strategy: Strategy[Any, Any]
-    book_a: MarketBook | None = None
-    book_b: MarketBook | None = None
-    rates: FxRates | None = None
-    """Derived from the FX mark; forgotten with every new one."""
-
-
 class Engine:
     """The pure machine: remembers, decides, refuses and plans."""
 
     def __init__(self, config: EngineConfig, memory: Memory | None = None) -> None:
         self._config = config
         self._memory = told_anew(config, memory if memory is not None else new_memory(config))
-        self._strategies: dict[PairId, Strategy[Any, Any]] = {
+        self._strategies: dict[PairId, Strategy[Any, Any, Any]] = {
             item.pair.id: load_strategy(item.pair.strategy) for item in config.pairs
         }
         self._fx_books = frozenset({config.fx.executable, config.fx.second})
@@ -148,7 +130,7 @@ class Engine:
             self._see_fx(depth)
         turn: Turn | None = None
         for sight in self._concerned.get(instrument, ()):
-            if self._wants_look(sight):
+            if wants_look(memory, self._config, sight):
                 turn = turn or Turn(config=self._config, memory=memory)
                 self._look(turn, sight.item)
         return tuple(turn.effects) if turn is not None and turn.effects else NO_EFFECTS
@@ -163,30 +145,9 @@ class Engine:
             self._memory.fx.see_second(depth)
 
     def _forget_sights(self) -> None:
-        """The books of an earlier process are gone."""
+        """The books of an earlier process are gone, or other fees are in force."""
         for sight in self._sights:
-            sight.book_a = sight.book_b = sight.rates = None
-
-    def _wants_look(self, sight: PairSight) -> bool:
-        """The cheap half of a look: a pair that is flat and idle is left alone while best quotes miss the bar."""
-        lane, memory = sight.lane, self._memory
-        if lane.legs or memory.is_settling:
-            return False
-        if sight.pair in memory.ledger.positions:
-            return True
-        books = memory.market.books
-        a, b = sight.book_a or books.get(sight.a), sight.book_b or books.get(sight.b)
-        sight.book_a, sight.book_b = a, b
-        if a is None or b is None or not a.is_usable or not b.is_usable or memory.fx.mid <= 0:
-            return False
-        rates = sight.rates
-        if rates is None:
-            rates = sight.rates = rates_of(memory, self._config, sight.item.pair.kind)
-        depth_a, depth_b = a.depth, b.depth
-        top = TopQuote(
-            memory.now_ns, depth_a.bids[0], depth_a.asks[0], depth_b.bids[0], depth_b.asks[0], sight.unit_b, rates
-        )
-        return sight.strategy.missed_by_bps(top, lane.own, sight.item.params) <= 0
+            sight.book_a = sight.book_b = sight.rates = sight.held = None
 
     def _look(self, turn: Turn, item: PairConfig) -> None:
         if turn.memory.level is not Level.CRITICAL and not turn.memory.is_settling:
@@ -236,6 +197,7 @@ class Engine:
                     memory.fx.tick = event.instrument.ticks.bands[0].tick
             case FeesSeen():
                 memory.market.see_fees(event)
+                self._forget_sights()
             case FeedUp() | FeedDown():
                 guards.feed_changed(turn, event)
             case VenueStatus():
@@ -263,15 +225,13 @@ class Engine:
 
     def _tick(self, turn: Turn, event: Tick) -> None:
         """Time passed: timers, watches, one look at every pair, rows and topics."""
-        memory, config = self._memory, self._config
+        memory = self._memory
         memory.market.anchor(event.at_ns, event.wall_ns)
         memory.ledger.roll_day(turn.wall_ns())
         working.work_all(turn)
         if memory.orphans:
             folding.match_orphans(turn)
-        if memory.now_ns - memory.position_check_ns >= config.execution.position_check_s * 1e9:
-            memory.position_check_ns = memory.now_ns
-            guards.check_positions(turn)
+        guards.check_positions(turn)
         if not memory.is_settling:
             watching.watch_positions(turn)
         reconciling.ask_again(turn)

@@ -104,6 +104,8 @@ def is_dust(memory: Memory, config: EngineConfig, pair: Pair, position: PairPosi
 
 def is_naked(memory: Memory, config: EngineConfig, pair: Pair, position: PairPosition) -> bool:
     """Whether the legs of a position differ by what a venue would trade; less is dust and counts in delta only."""
+    if not position.net_qty:
+        return False
     rules = (leg_rules(memory, config, pair, leg) for leg in ("a", "b"))
     return any(tradable(position.net_qty, rule) for rule in rules)
 

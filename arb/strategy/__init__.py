@@ -9,7 +9,7 @@ from arb.domain.errors import ConfigError
 from arb.strategy.api import Strategy
 
 
-def load_strategy(name: str) -> Strategy[Any, Any]:
+def load_strategy(name: str) -> Strategy[Any, Any, Any]:
     """The strategy of a folder of this room.
 
     Raises:
@@ -21,7 +21,7 @@ def load_strategy(name: str) -> Strategy[Any, Any]:
         module = import_module(f"arb.strategy.{name}")
     except ModuleNotFoundError as error:
         raise ConfigError(f"there is no strategy {name!r}: its folder under arb/strategy is missing") from error
-    found: Strategy[Any, Any] | None = getattr(module, "STRATEGY", None)
+    found: Strategy[Any, Any, Any] | None = getattr(module, "STRATEGY", None)
     if found is None:
         raise ConfigError(f"{name!r} is not a strategy: arb/strategy/{name} exports no STRATEGY")
     return found

@@ -37,6 +37,24 @@ class TopQuote(NamedTuple):
     fx: FxRates
 
 
+class HeldFacts(NamedTuple):
+    """What of a held position stays between two of its fills."""
+
+    position: PairPosition
+    fees_a: FeeSchedule
+    fees_b: FeeSchedule
+    unit_b: float
+    is_fx_hedged: bool
+
+
+class HeldQuote(NamedTuple):
+    """What changes with every book."""
+
+    top: TopQuote
+    a: Depth
+    b: Depth
+
+
 class HeldBalances(NamedTuple):
     """What the venues of a pair hold, locked amounts included."""
 
@@ -105,6 +123,7 @@ class Look:
 
 S = TypeVar("S")
 P = TypeVar("P", contravariant=True)
+H = TypeVar("H")
 
 
 class Answer(NamedTuple):
@@ -121,7 +140,7 @@ class Parameters(Protocol):
     """Whether the strategy adds to what is open and trades coins that it holds."""
 
 
-class Strategy(Protocol[S, P]):
+class Strategy(Protocol[S, P, H]):
     """A pure rule with a memory of its own that the engine keeps for it."""
 
     @property
@@ -133,6 +152,12 @@ class Strategy(Protocol[S, P]):
 
     def missed_by_bps(self, top: TopQuote, own: S, params: P) -> float:
         """A bound for a flat, idle pair: above 0 nothing is to be done (by so much) and `decide` may be left out."""
+
+    def holding(self, facts: HeldFacts, params: P) -> H | None:
+        """A held position as `is_at_rest` takes it, made once; None: every look at it must be whole."""
+
+    def is_at_rest(self, held: H, quote: HeldQuote, own: S, params: P) -> bool:
+        """Whether `decide` may be left out for a held, idle pair: it would want nothing and learn nothing."""
 
     def decide(self, view: PairView, own: S, params: P) -> tuple[S, Answer]:
         """The new own state and the answer."""

@@ -20,7 +20,7 @@ from arb.domain.pair import Direction
 from arb.state.ledger import Ledger
 from arb.state.positions import PairPosition
 from arb.strategy import load_strategy
-from arb.strategy.api import Answer, HeldBalances, PairView, TopQuote
+from arb.strategy.api import Answer, HeldBalances, HeldFacts, HeldQuote, PairView, TopQuote
 from arb.strategy.convergence import STRATEGY, kernel
 from arb.strategy.convergence.memory import ConvergenceMemory, sample_spacing_ns
 from arb.strategy.convergence.params import ConvergenceParams
@@ -372,3 +372,52 @@ def test_strategies_are_loaded_by_name() -> None:
     for name in ("nothing_such", "../x", "sizing"):
         with pytest.raises(ConfigError):
             load_strategy(name)
+
+
+@given(
+    bid_a=st.floats(147_500_000, 150_500_000),
+    size_a=st.floats(0.02, 2),
+    held_s=st.floats(0, 200_000),
+    fair_bps=st.floats(-60, 60),
+    direction=st.sampled_from(Direction),
+)
+def test_a_held_pair_left_at_rest_would_have_wanted_and_learnt_nothing(
+    bid_a: float, size_a: float, held_s: float, fair_bps: float, direction: Direction
+) -> None:
+    params = attrs.evolve(FAIR, fair_bps=fair_bps)
+    ledger = Ledger(0)
+    ledger.open_position(make.position(direction))
+    side = Side.BUY if direction is Direction.LONG_A else Side.SELL
+    for rules, leg, way, price in (
+        (make.instrument(), "a", side, "148800000"), (make.perpetual(), "b", side.opposite, "103000"),
+    ):  # fmt: skip
+        fill = make.fill(rules.id, leg, way, "0.1", price)
+        ledger.book_fill(fill, rules, make.tag(leg, price), fx_mid=D("1450.5"), fee=Fee(D(1), rules.quote))
+    position = ledger.position(make.BTC_PAIR)
+    now_ns = int(held_s * S) + 100 * S
+    first = view(now_ns=now_ns - MS, position=position, bid_a=round(bid_a))
+    one = view(now_ns=now_ns, position=position)._replace(
+        a=make.depth(make.A_BTC, (round(bid_a), size_a, bid_a - 1e5, 2.0), (bid_a + 2e4, size_a, bid_a + 1e5, 2.0))
+    )
+    own, _ = STRATEGY.decide(first, STRATEGY.initial(), params)
+    assert position is not None
+    held = STRATEGY.holding(HeldFacts(position, one.fees_a, one.fees_b, 1.0, is_fx_hedged=True), params)
+    assert held is not None
+
+    is_at_rest = STRATEGY.is_at_rest(held, HeldQuote(top(one), one.a, one.b), own, params)
+    after, answer = STRATEGY.decide(one, own, params)
+
+    learnt = attrs.evolve(after, last_busy_ns=own.last_busy_ns, books=own.books)
+    assert not is_at_rest or (answer.intent is None and learnt == own)
+    assert is_at_rest or any(own.rules) or any(after.rules) or after.next_sample_ns != own.next_sample_ns
+
+
+def test_a_position_whose_legs_differ_is_never_at_rest() -> None:
+    ledger = Ledger(0)
+    ledger.open_position(make.position())
+    fill = make.fill(make.A_BTC, "1", Side.BUY, "0.1", "148800000")
+    ledger.book_fill(fill, make.instrument(), make.tag("a", "148800000"), fx_mid=D(1450), fee=Fee(D(1), make.KRW))
+    naked = ledger.position(make.BTC_PAIR)
+    assert naked is not None
+
+    assert STRATEGY.holding(HeldFacts(naked, make.fees(), make.fees(), 1.0, is_fx_hedged=True), FAIR) is None

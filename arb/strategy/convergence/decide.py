@@ -11,10 +11,11 @@ import attrs
 
 from arb.domain.pair import Direction
 from arb.state.positions import PairPosition
-from arb.strategy.api import Answer, Look, PairView, TopQuote
+from arb.strategy.api import Answer, HeldFacts, HeldQuote, Look, PairView, TopQuote
 from arb.strategy.convergence import kernel
 from arb.strategy.convergence.entry import Hurdle, Wish, hurdle, view_divergence_bps, wish
 from arb.strategy.convergence.exit import RULE_NAMES, Worth, closing, rules_true, worth
+from arb.strategy.convergence.holding import Holding, holding_of, is_any_rule_true
 from arb.strategy.convergence.memory import (
     NEVER_NS,
     BookCount,
@@ -56,6 +57,17 @@ class Convergence:
             bid_a, ask_a, bid_b / unit_b, ask_b / unit_b, fx_mid, sell_b, buy_b, fair_bps,
             own.hurdle_long_bps, own.hurdle_short_bps,
         )  # fmt: skip
+
+    def holding(self, facts: HeldFacts, params: ConvergenceParams) -> Holding | None:
+        """A held position as `is_at_rest` takes it."""
+        return holding_of(facts, params)
+
+    def is_at_rest(self, held: Holding, quote: HeldQuote, own: ConvergenceMemory, params: ConvergenceParams) -> bool:
+        """Whether a whole look would change nothing: no sample due, no exit rule true or waiting for confirmation."""
+        if quote.top.now_ns >= own.next_sample_ns or any(own.rules):
+            return False
+        fair_bps = own.fair_level_bps if own.fair_level_bps is not None else held.fair_bps
+        return not is_any_rule_true(held, quote, fair_bps)
 
     def decide(
         self, view: PairView, own: ConvergenceMemory, params: ConvergenceParams

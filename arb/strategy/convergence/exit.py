@@ -75,16 +75,21 @@ def rules_true(
         fair_bps=fair_bps,
         held_ns=view.now_ns - position.opened_ns,
     )
-    limits = kernel.ExitLimits(
-        stop_loss_bps=min(params.stop_loss_bps, view.stop_loss_cap_bps),
-        fx_stop_bps=float("inf") if view.is_fx_hedged else params.fx_stop_bps,
+    limits = exit_limits(params, stop_loss_cap_bps=view.stop_loss_cap_bps, is_fx_hedged=view.is_fx_hedged)
+    return tuple(kernel.is_rule_true(rule, numbers, limits) for rule in kernel.RULES)
+
+
+def exit_limits(params: ConvergenceParams, *, stop_loss_cap_bps: float, is_fx_hedged: bool) -> kernel.ExitLimits:
+    """What the exit rules compare with; a closed wallet caps the stop, a hedge per trade ends the FX stop."""
+    return kernel.ExitLimits(
+        stop_loss_bps=min(params.stop_loss_bps, stop_loss_cap_bps),
+        fx_stop_bps=float("inf") if is_fx_hedged else params.fx_stop_bps,
         take_profit_bps=params.take_profit_bps,
         exit_bps=params.exit_bps,
         time_limit_max_loss_bps=params.time_limit_max_loss_bps,
         min_hold_ns=int(params.min_hold_s * 1e9),
         max_hold_ns=int(params.max_hold_s * 1e9),
     )
-    return tuple(kernel.is_rule_true(rule, numbers, limits) for rule in range(1, kernel.RULE_COUNT + 1))
 
 
 def closing(

@@ -14,7 +14,7 @@ import attrs
 
 from arb.domain.intent import Intent
 from arb.domain.pair import Direction
-from arb.strategy.api import Answer, Look, PairView, TopQuote
+from arb.strategy.api import Answer, HeldFacts, HeldQuote, Look, PairView, TopQuote
 from arb.strategy.inventory import kernel
 from arb.strategy.inventory.memory import LOOK_EVERY_NS, NEVER_NS, InventoryMemory
 from arb.strategy.inventory.params import InventoryParams
@@ -47,6 +47,14 @@ class Inventory:
         long_bps = own.bar_long_bps - kernel.gross_bps(1, quotes)
         short_bps = own.bar_short_bps - kernel.gross_bps(-1, quotes)
         return long_bps if long_bps < short_bps else short_bps
+
+    def holding(self, facts: HeldFacts, params: InventoryParams) -> HeldFacts:
+        """Whether an open loop rests hangs on the bars alone, as if there were none."""
+        return facts
+
+    def is_at_rest(self, held: HeldFacts, quote: HeldQuote, own: InventoryMemory, params: InventoryParams) -> bool:
+        """Whether best quotes miss both bars, and the bars are young."""
+        return self.missed_by_bps(quote.top, own, params) > 0
 
     def decide(self, view: PairView, own: InventoryMemory, params: InventoryParams) -> tuple[InventoryMemory, Answer]:
         """One look at one pair."""
