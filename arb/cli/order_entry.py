@@ -23,6 +23,7 @@ from arb.venues.wire.dial import split_url
 from arb.venues.wire.order_http import OrderTarget, open_order_http
 from arb.venues.wire.orders import OrderParts, VenueOrders
 from arb.venues.wire.setup import read_fees, set_up
+from arb.venues.wire.status import watch_order_lines
 from arb.venues.wire.ws import WsHeartbeat
 
 log = logging.getLogger("arb.account")
@@ -73,6 +74,7 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
             return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(orders.run)
+            nursery.start_soon(watch_order_lines, parts.boards[venue], wire, parts.around.check_s)
             nursery.start_soon(parts.restarting(f"{venue}/private/0"), account.run_stream)
             task_status.started()
 

@@ -54,7 +54,13 @@ class OrderHttp:
         self._host = (b"Host", host_header(target.endpoint).encode())
         self._idle: list[_Line] = []
         self._waiting = 0
+        self._standing = 0
         self._changed = trio.Event()
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether any connection stands, busy ones included."""
+        return self._standing > 0
 
     @property
     def idle_count(self) -> int:
@@ -103,9 +109,11 @@ class OrderHttp:
 
     async def _read(self, line: _Line) -> None:
         """Read one connection for its whole life."""
+        self._standing += 1
         try:
             await line.read()
         finally:
+            self._standing -= 1
             line.is_usable = False
             if line in self._idle:
                 self._idle.remove(line)

@@ -20,9 +20,12 @@ from arb.domain.ids import AssetId, VenueId
 from arb.ports import Clock, EventSink
 from arb.venues.spec import AccountProtocol, Priority, Stamp
 from arb.venues.wire.http import HttpClient
+from arb.venues.wire.order_http import OrderHttp
 from arb.venues.wire.rate_limit import RateLimiter, RateStatistics
 
 _LOG = logging.getLogger("arb.source")
+DOWN_AFTER_S: Final = 3.0
+"""A venue to which no order could be sent for so long is down, whatever its streams say."""
 PLENTY: Final = 4
 """With so many orders left, or more, the budget limits no entry; every change below is told."""
 
@@ -37,6 +40,7 @@ class VenueStatusBoard:
         self._is_closed = False
         self._closed_reason = ""
         self._silent_until_ns = 0
+        self._reached_ns: int | None = None
         self._silent_reason = ""
         self._wallets: tuple[WalletState, ...] = ()
         self._free_slots: int | None = None
@@ -45,6 +49,12 @@ class VenueStatusBoard:
     def see_maintenance(self, is_closed: bool, reason: str) -> None:
         """The venue's own word on whether it trades at all."""
         self._is_closed, self._closed_reason = is_closed, reason
+        self._tell()
+
+    def see_order_lines(self, is_reachable: bool) -> None:
+        """Whether an order could be sent now."""
+        if is_reachable or self._reached_ns is None:
+            self._reached_ns = self._clock.monotonic_ns()
         self._tell()
 
     def see_wallets(self, wallets: tuple[WalletState, ...]) -> None:
@@ -70,6 +80,8 @@ class VenueStatusBoard:
         condition, until_ns, reason = VenueCondition.UP, None, ""
         if self._is_closed:
             condition, reason = VenueCondition.MAINTENANCE, self._closed_reason
+        elif self._reached_ns is not None and now_ns - self._reached_ns >= DOWN_AFTER_S * 1e9:
+            condition, reason = VenueCondition.DOWN, "no connection for orders"
         elif self._silent_until_ns > now_ns:
             condition, until_ns, reason = VenueCondition.RATE_LIMITED, self._silent_until_ns, self._silent_reason
         return VenueStatus(
@@ -87,6 +99,13 @@ async def watch_rate(board: VenueStatusBoard, limiter: RateLimiter, every_s: flo
     """Show the board the rate budget, again and again."""
     while True:
         board.see_rate(limiter.statistics())
+        await trio.sleep(every_s)
+
+
+async def watch_order_lines(board: VenueStatusBoard, wire: OrderHttp, every_s: float) -> Never:
+    """Show the board whether orders could be sent, again and again."""
+    while True:
+        board.see_order_lines(wire.is_reachable)
         await trio.sleep(every_s)
 
 

@@ -15,11 +15,22 @@ from trio.testing import MockClock
 
 from arb.domain.errors import VenueUnavailable
 from arb.domain.events import VenueCondition, VenueStatus, WalletState
-from arb.domain.ids import AssetId
+from arb.domain.ids import AssetId, VenueId
+from arb.ports import Endpoint
 from arb.venues.spec import AccountProtocol, Bucket, HttpRequest, HttpResponse, Priority, Stamp
+from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpTarget, open_http
+from arb.venues.wire.order_http import OrderTarget, open_order_http
 from arb.venues.wire.rate_limit import RateLimiter
-from arb.venues.wire.status import PLENTY, VenueStatusBoard, WalletPoll, poll_wallets, watch_rate
+from arb.venues.wire.status import (
+    PLENTY,
+    VenueStatusBoard,
+    WalletPoll,
+    poll_wallets,
+    watch_order_lines,
+    watch_rate,
+)
+from tests.venues.town import open_town
 from tests.venues.wire.wire_fakes import HERE, VENUE, Inbox, Rules, ScriptedDialer, TrioClock, serve_http
 
 BTC, ETH = AssetId("BTC"), AssetId("ETH")
@@ -170,3 +181,32 @@ async def test_a_venue_that_wants_silence_is_not_asked_meanwhile(wait_s: int, au
 
 async def test_a_venue_that_does_not_tell_is_not_asked(autojump_clock: MockClock) -> None:
     assert await polled(Silent(), lambda: HttpResponse(status=200, headers={}, body=b""), Inbox(), 1_000) == []
+
+
+async def test_a_venue_that_takes_no_orders_is_down_and_up_again_with_its_connections(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_town() as town, trio.open_nursery() as nursery:
+        inbox, clock = Inbox(), town.clock
+        board = VenueStatusBoard(VenueId("upbit"), clock, inbox)
+        endpoint, _ = split_url(town.served["upbit"].rest)
+        target = OrderTarget(venue=VenueId("upbit"), endpoint=endpoint)
+        gate = trio.Event()
+
+        async def dial(endpoint: Endpoint) -> trio.abc.Stream:
+            if not gate.is_set():
+                raise ConnectionRefusedError
+            return await town.network(endpoint)
+
+        async with open_order_http(target, dialer=dial) as wire:
+            nursery.start_soon(watch_order_lines, board, wire, 0.5)
+            await trio.sleep(2)
+            assert statuses(inbox) == []
+            await trio.sleep(10)
+            gate.set()
+            await trio.sleep(40)
+            assert [(one.condition, one.reason) for one in statuses(inbox)] == [
+                (VenueCondition.DOWN, "no connection for orders"),
+                (VenueCondition.UP, ""),
+            ]
+            nursery.cancel_scope.cancel()
