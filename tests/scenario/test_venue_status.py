@@ -21,7 +21,7 @@ def is_closed(event: Event) -> bool:
 
 
 def test_a_venue_that_wants_silence_gets_it_and_keeps_its_wallets(tmp_path: Path) -> None:
-    whole = run_whole(tmp_path, WALLETS, seconds=20.0, faults=[(8.0, "upbit", "ban", 4.0)])
+    whole = run_whole(tmp_path, WALLETS, seconds=20.0, faults=[(8.0, "upbit", "ban", 60.0)])
 
     before, banned = told(whole, "upbit")[-2:]
     assert banned.condition is VenueCondition.RATE_LIMITED
