@@ -10,6 +10,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+import attrs
+
 from arb.domain.effects import Cell, Severity
 from arb.domain.ids import venue_of
 from arb.domain.instrument import InstrumentKind
@@ -17,7 +19,7 @@ from arb.domain.intent import IntentKind
 from arb.domain.order import OrderState, Purpose, Side
 from arb.domain.pair import Pair
 from arb.engine.memory import Turn
-from arb.engine.sending import WishedOrder, send
+from arb.engine.sending import WishedOrder, send, touched
 from arb.engine.view import leg_instrument, leg_rules
 from arb.engine.weighing import case_of, fill_price, krw_per, now_krw, price_within, reach_of
 from arb.execution import hedge
@@ -70,6 +72,16 @@ def is_market_taken(turn: Turn, pair: Pair, leg: str, side: Side) -> bool:
     """Whether the leg's venue takes an order at any price by base quantity: not every spot venue does for buys."""
     kind = turn.memory.market.instruments[leg_instrument(pair, leg)].kind
     return side is Side.SELL or kind is InstrumentKind.PERPETUAL
+
+
+def leaving(turn: Turn, pair: Pair, wish: WishedOrder) -> WishedOrder:
+    """A close that an operator ordered: at any price where the venue takes that, else as far as a panic may reach."""
+    if is_market_taken(turn, pair, wish.leg, wish.side):
+        return attrs.evolve(wish, purpose=Purpose.FLATTEN, is_market=True)
+    cap = turn.config.execution.naked_panic_cap_bps
+    reach = touched(turn, pair, wish.leg, wish.side) or wish.expected_price
+    price = price_within(turn, pair, wish.leg, wish.side, reach, cap)
+    return attrs.evolve(wish, purpose=Purpose.FLATTEN, price=price, collar_bps=cap)
 
 
 def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal, filled: str) -> None:

@@ -27,6 +27,7 @@ from arb.domain.instrument import InstrumentStatus
 from arb.domain.money import decimal_of
 from arb.domain.pair import Pair
 from arb.engine import rows
+from arb.engine.marking import mark_price
 from arb.engine.memory import Lane, Turn
 from arb.engine.view import HOUR_NS, mid_of, open_marks_krw
 from arb.risk.trading_state import OPERATOR, RULES, Cause, CauseInForce, Causes, TradingState
@@ -232,24 +233,34 @@ def check_positions(turn: Turn) -> None:
             lane.risk_exit = lane.risk_exit or "delisting"
 
 
+def liq_distance(turn: Turn, pair: Pair) -> float | None:
+    """How far the newest mark price may move against the contract until it is liquidated, a fraction of it; below 0
+    beyond that. None: there is no contract, or the venue told no liquidation price in this run."""
+    memory, held = turn.memory, turn.memory.ledger.holdings.contracts.get(pair.b)
+    mark = mark_price(memory, pair.b)
+    if pair.b not in memory.contracts_ns or held is None or not held.qty or held.liquidation_price is None or not mark:
+        return None
+    room = float(held.liquidation_price / mark) - 1
+    return room if held.qty < 0 else -room
+
+
 def _guard_margin(turn: Turn, pair: Pair, lane: Lane) -> None:
-    """Near the liquidation price: reduce and alert; nearer, or near for longer than fresh margin takes: close."""
-    memory, limits = turn.memory, turn.config.risk
-    held = memory.ledger.holdings.contracts.get(pair.b)
-    is_told = pair.b in memory.contracts_ns
-    if not is_told or held is None or not held.qty or held.liquidation_price is None or not held.mark_price:
+    """Near the liquidation price: reduce; nearer, or near for longer than fresh margin takes: close. Every step of it
+    is told once."""
+    memory, limits, distance = turn.memory, turn.config.risk, liq_distance(turn, pair)
+    if distance is None:
         return
-    distance = abs(float(held.liquidation_price / held.mark_price) - 1)
+    before = (lane.near_ns is not None, lane.risk_exit, lane.is_emergency)
     is_near = distance < limits.liq_distance_reduce
     set_cause(memory.causes, Cause.LIQUIDATION_NEAR, pair.id, memory.now_ns, is_there=is_near)
     lane.near_ns = (lane.near_ns if lane.near_ns is not None else memory.now_ns) if is_near else None
     lane.is_emergency = distance < limits.liq_distance_emergency
-    if is_near:
-        fields: dict[str, Cell] = {"pair": pair.id, "liq_distance": distance}
-        turn.alert(f"liquidation/{pair.id}", Severity.ERROR, "a contract comes near its liquidation price", fields)
     is_late = lane.near_ns is not None and memory.now_ns - lane.near_ns >= limits.transfer_eta_h * HOUR_NS
     if distance < limits.liq_distance_close or is_late:
         lane.risk_exit = lane.risk_exit or "liquidation"
+    if is_near and before != (True, lane.risk_exit, lane.is_emergency):
+        fields: dict[str, Cell] = {"pair": pair.id, "liq_distance": distance, "is_closing": bool(lane.risk_exit)}
+        turn.alert(f"liquidation/{pair.id}", Severity.ERROR, "a contract comes near its liquidation price", fields)
 
 
 def _is_delisting(turn: Turn, pair: Pair) -> bool:

@@ -91,6 +91,8 @@ class Lane:
     """Why nothing may be opened until an operator decides; empty: nothing."""
     risk_exit: str = ""
     """Why the position must go now."""
+    flattening: str = ""
+    """What was last told of a close that an operator ordered; empty: none is going on."""
     dislocated_ns: int | None = None
     """Since when d has been implausibly far from fair."""
     mismatch_ns: int | None = None
@@ -98,6 +100,8 @@ class Lane:
     or closes by plan."""
     mismatch_seq: int = 0
     """The step in which it was asked: only words of later steps confirm."""
+    asked_ns: int = NEVER_NS
+    """When a venue was last asked because it had told nothing since the pair's last execution."""
     foreign: tuple[Fill, ...] = ()
     """Executions of orders that are not ours while a position was open: what a confirmed difference is booked at."""
     fill_ns: int = NEVER_NS
@@ -176,7 +180,6 @@ class Memory:
     """When an operator last adopted or ignored differences; None once a clean reconciliation has followed."""
     venue_up_ns: dict[VenueId, int] = attrs.field(factory=dict)
     """When a venue came back from maintenance."""
-    position_check_ns: int = 0
     advised_ns: int = NEVER_NS
     spreads_ns: int = NEVER_NS
     funding_day_krw: dict[PairId, float] = attrs.field(factory=dict)

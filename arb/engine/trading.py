@@ -16,7 +16,7 @@ from arb.domain.intent import Intent, IntentKind, LegPlan
 from arb.domain.money import floor_to_step
 from arb.domain.order import Purpose, Side
 from arb.domain.pair import Direction, Pair
-from arb.engine.balancing import is_market_taken
+from arb.engine.balancing import leaving
 from arb.engine.config import PairConfig
 from arb.engine.marking import premium_cells
 from arb.engine.memory import Lane, RefusalCount, Turn, direction_key
@@ -34,7 +34,7 @@ ZERO: Final = Decimal(0)
 MINUTE_NS: Final = 60_000_000_000
 
 
-def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any]) -> None:
+def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any, Any]) -> None:
     """One decision on one pair."""
     memory, lane = turn.memory, turn.memory.lanes[item.pair.id]
     if lane.mismatch_ns is None and repair_if_naked(turn, item.pair):
@@ -139,7 +139,7 @@ def _ride(turn: Turn, pair: Pair, leg: str, intent: Intent, position: PairPositi
 
 def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) -> WishedOrder:
     scale = 1 if leg == "a" else pair.multiplier
-    return WishedOrder(
+    wish = WishedOrder(
         leg=leg,
         side=plan.side,
         qty=plan.qty * scale,
@@ -149,8 +149,8 @@ def _planned(turn: Turn, leg: str, plan: LegPlan, pair: Pair, purpose: Purpose) 
         is_closing=purpose is not Purpose.ENTRY,
         collar_bps=_collar_bps(turn, pair),
         is_planned=True,
-        is_market=purpose is Purpose.FLATTEN and is_market_taken(turn, pair, leg, plan.side),
     )
+    return leaving(turn, pair, wish) if purpose is Purpose.FLATTEN else wish
 
 
 def _collar_bps(turn: Turn, pair: Pair) -> float:
@@ -217,8 +217,28 @@ def flush_refusals(turn: Turn, pair: Pair, lane: Lane) -> None:
     lane.minute_index = index
 
 
+def tell_flatten(turn: Turn, pair: Pair, lane: Lane) -> None:
+    """How a close that an operator ordered goes on, whenever that changes."""
+    position = turn.memory.ledger.position(pair.id)
+    if lane.risk_exit != "flatten" and not lane.flattening:
+        return
+    state = "flat" if position is None else "working" if lane.legs else "waiting"
+    if position is not None and lane.risk_exit != "flatten":
+        state = "ended"
+    reason = lane.refusal.partition("|")[2] if state == "waiting" else ""
+    left_a, left_b = (position.a.net_qty, position.b.net_qty) if position is not None else (ZERO, ZERO)
+    told = f"{state}|{reason}|{left_a}|{left_b}"
+    if told != lane.flattening:
+        values: dict[str, Cell] = {
+            "pair": pair.id, "state": state, "reason": reason, "left_a": left_a, "left_b": left_b,
+        }  # fmt: skip
+        turn.publish(f"flatten/{pair.id}", values)
+    lane.flattening = told if state in ("working", "waiting") else ""
+
+
 def publish_pair(turn: Turn, item: PairConfig, lane: Lane) -> None:
-    """The pair's topic, at most once a second."""
+    """The pair's topic, at most once a second, and how a flatten goes."""
+    tell_flatten(turn, item.pair, lane)
     if lane.look is None or turn.memory.now_ns - lane.published_ns < 1_000_000_000:
         return
     lane.published_ns = turn.memory.now_ns

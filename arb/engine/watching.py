@@ -51,8 +51,20 @@ def watch_positions(turn: Turn) -> None:
             _settle(turn, pair, differences)
         else:
             lane.mismatch_ns = None
+            _ask_if_untold(turn, pair)
             repair_if_naked(turn, pair)
             leave_if_stuck(turn, pair)
+
+
+def _ask_if_untold(turn: Turn, pair: Pair) -> None:
+    """A venue that has told nothing since the pair's last execution is asked: silence is no agreement."""
+    memory, lane = turn.memory, turn.memory.lanes[pair.id]
+    if memory.now_ns - max(lane.fill_ns, lane.asked_ns) < turn.config.execution.position_check_s * 1e9:
+        return
+    untold = [leg for leg in ("a", "b") if _told_ns(turn, pair, leg, is_whole=False) <= lane.fill_ns]
+    for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg in untold}):
+        lane.asked_ns = memory.now_ns
+        turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} not told since its execution"))
 
 
 def _settle(turn: Turn, pair: Pair, differences: tuple[Difference, ...]) -> None:
@@ -65,11 +77,11 @@ def _settle(turn: Turn, pair: Pair, differences: tuple[Difference, ...]) -> None
         lane.mismatch_ns = None
         for leg, contracts in differences:
             adjust(turn, pair, leg, contracts, mark_price(memory, leg_instrument(pair, leg)))
-            _tell_legs(turn, pair, leg, contracts)
+            tell_legs(turn, pair, leg, contracts)
         repair(turn, pair, "position differs from the venue's")
 
 
-def _tell_legs(turn: Turn, pair: Pair, leg: str, contracts: Decimal) -> None:
+def tell_legs(turn: Turn, pair: Pair, leg: str, contracts: Decimal) -> None:
     """A two-leg order in hand works with what the venue did meanwhile."""
     legs = turn.memory.legs.get(turn.memory.lanes[pair.id].legs)
     if legs is None:

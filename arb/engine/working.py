@@ -112,13 +112,12 @@ def _send_second(turn: Turn, legs: LegPair, pair: Pair, qty: Decimal) -> None:
     if touch is not None:
         near = price_within(turn, pair, "b", plan.side, touch, collar)
         price = min(price, near) if plan.side is Side.BUY else max(price, near)
-    is_leaving = is_flattening(turn, legs)
     wish = WishedOrder(
-        leg="b", side=plan.side, qty=qty, price=price, expected_price=plan.expected_price,
-        purpose=Purpose.FLATTEN if is_leaving else Purpose.HEDGE, is_closing=legs.kind is IntentKind.EXIT,
-        collar_bps=collar, is_planned=True,
-        is_market=is_leaving and balancing.is_market_taken(turn, pair, "b", plan.side),
+        leg="b", side=plan.side, qty=qty, price=price, expected_price=plan.expected_price, purpose=Purpose.HEDGE,
+        is_closing=legs.kind is IntentKind.EXIT, collar_bps=collar, is_planned=True,
     )  # fmt: skip
+    if is_flattening(turn, legs):
+        wish = balancing.leaving(turn, pair, wish)
     if send(turn, legs, pair, (wish,)) is not None:
         legs.next_try_ns = turn.memory.now_ns + RETRY_NS
         legs.attempts += 1

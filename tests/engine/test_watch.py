@@ -11,7 +11,7 @@ from arb.domain.events import BalanceSeen, FillSeen, InstrumentSeen, PositionSee
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, PairId, TradeId, VenueId
 from arb.domain.instrument import InstrumentKind
-from arb.domain.order import Balance, Fill, Liquidity, Purpose, Side
+from arb.domain.order import Balance, Fill, Liquidity, OrderState, Purpose, Side
 from arb.engine.view import net_delta_krw
 from tests.engine.exchange import FULL, A, B, Exchange, Reply, cheap, contract, fresh, rules
 from tests.engine.test_incidents import entered, net, scripted
@@ -145,3 +145,62 @@ def test_what_a_venue_takes_away_without_telling_an_execution_is_booked_at_mid()
     assert (exchange.coins, exchange.contracts) == (D(0), D(0))
     assert [r.purpose for r in exchange.submitted[2:]] == [Purpose.REVERSE, Purpose.EXIT, Purpose.HEDGE]
     assert exchange.engine.is_settled()
+
+
+def told_apart(exchange: Exchange, qty: str, price: str, name: str = "adl") -> Fill:
+    """An execution of the venue's own order, with its own price and fee."""
+    fill = Fill(
+        instrument=B, trade_id=TradeId(name), client_order_id=ClientOrderId("adl_autoclose"), venue_order_id=None,
+        side=Side.BUY, qty=D(qty), price=D(price), fee=Fee(D("1.5"), AssetId("USDT")), liquidity=Liquidity.TAKER,
+        received_ns=exchange.now_ns, venue_ns=None,
+    )  # fmt: skip
+    exchange.trade(fill)
+    return fill
+
+
+def test_what_was_told_in_part_is_booked_at_its_own_price_and_the_rest_at_the_mark() -> None:
+    exchange = entered(scripted())
+    exchange.now_ns += 1
+    exchange.put(FillSeen(at_ns=exchange.now_ns, fill=told_apart(exchange, "0.002", "104000")))
+    told_apart(exchange, "0.003", "105000", "never told")
+    exchange.put(PositionSeen(at_ns=exchange.now_ns, position=contract(exchange.contracts)))
+    exchange.run(4, cheap(70))
+    position = exchange.engine.memory.ledger.positions[PairId("BTC")]
+    assert position.b.bought_qty == D("0.005")
+    assert position.b.bought_value == D("0.002") * 104_000 + D("0.003") * 103_000
+    assert exchange.submitted[-1].qty == D("0.005")
+    assert net(exchange) == 0
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("shares", [(), ("0.3",)])
+def test_what_a_venue_takes_away_while_an_exit_is_unbalanced_is_booked_and_the_exit_ends(
+    shares: tuple[str, ...], *, is_told: bool
+) -> None:
+    failing = Reply(shares=shares, state=OrderState.CANCELED)
+    exchange = entered(scripted(FULL, FULL, FULL, failing, then=Reply(shares=(), state=OrderState.CANCELED)))
+    while len(exchange.submitted) < 4:
+        exchange.run(0.1, cheap(0))
+    exchange.run(0.3, cheap(0))
+    taken = told_apart(exchange, str(-exchange.contracts), "103500")
+    exchange.now_ns += 1
+    if is_told:
+        exchange.put(FillSeen(at_ns=exchange.now_ns, fill=taken))
+    exchange.put(PositionSeen(at_ns=exchange.now_ns, position=contract(exchange.contracts)))
+    exchange.run(15, cheap(0))
+    assert exchange.contracts == exchange.coins == 0
+    assert not exchange.engine.open_positions()
+    assert exchange.engine.is_settled()
+    assert exchange.engine.unbalanced() == ()
+
+
+def test_a_venue_that_takes_away_during_an_entry_leaves_the_pair_balanced() -> None:
+    exchange = entered(scripted(FULL, FULL), 0.2)
+    taken = told_apart(exchange, "0.004", "103500")
+    exchange.put(FillSeen(at_ns=exchange.now_ns, fill=taken))
+    exchange.put(PositionSeen(at_ns=exchange.now_ns, position=contract(exchange.contracts)))
+    exchange.run(16, cheap(70))
+    position = exchange.engine.memory.ledger.positions[PairId("BTC")]
+    assert position.b.net_qty == exchange.contracts
+    assert position.a.net_qty == exchange.coins
+    assert abs(net(exchange)) < D("0.0001")
