@@ -29,7 +29,6 @@ from tempfile import mkdtemp
 from typing import Any, Final
 
 import attrs
-from tools.soak_truth import Stories, differences, report_of, secret_leaks
 
 from arb.cli.build import build_name
 from arb.cli.engine_config import engine_config
@@ -37,6 +36,7 @@ from arb.cli.recovery import recover
 from arb.cli.settings import load_settings
 from arb.engine import Engine
 from arb.venues.simulated.models import FaultKind
+from tools.soak_truth import Stories, differences, report_of, secret_leaks
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 VENUES: Final = ("upbit", "binance_usdm")
