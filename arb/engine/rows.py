@@ -39,7 +39,8 @@ def order_row(turn: Turn, line: OrderLine, position: str) -> None:
     row: dict[str, Cell] = {
         "position": position, "symbol": symbol_of(request.instrument), "venue": request.venue,
         "side": request.side.value, "qty": request.qty, "theoretical_price": request.expected_price,
-        "effective_price": effective, "slippage_bps": slippage, "leg": request.leg, "purpose": request.purpose.value,
+        "effective_price": booked(effective) if effective is not None else None, "slippage_bps": slippage,
+        "leg": request.leg, "purpose": request.purpose.value,
         "venue_order_id": line.venue_order_id, "client_order_id": request.client_order_id, "outcome": line.state.value,
         "filled_qty": line.filled_qty, "reason": line.reason, "time_ns": turn.memory.market.wall_ns(line.submitted_ns),
     }  # fmt: skip
@@ -64,7 +65,7 @@ def fill_row(
         "position": position, "leg": leg, "order_id": fill.venue_order_id, "venue": fill.venue,
         "trade_id": fill.trade_id, "kind": instrument.kind.value, "symbol": instrument.symbol, "side": fill.side.value,
         "qty": fill.qty, "price": fill.price, "quote_currency": instrument.quote, "fee": fee.amount,
-        "fee_currency": fee.asset, "fee_krw": fee.amount * rate if rate is not None else None,
+        "fee_currency": fee.asset, "fee_krw": booked(EXACT.multiply(fee.amount, rate)) if rate is not None else None,
         "fx_bid": mark.bid if mark is not None else None, "fx_ask": mark.ask if mark is not None else None,
         "fx_mid": mid,
         "fx_time_ns": memory.market.wall_ns(fx.received_ns) if not fx.is_static and mark is not None else None,
@@ -89,11 +90,13 @@ def _result(krw: Attribution | None, usdt: Attribution | None) -> dict[str, Cell
 
 
 def _prices(position: PairPosition) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """Entry and exit price of A, entry and exit price of B."""
+    """Average entry and exit price of A, entry and exit price of B, to the step that amounts are booked in."""
     a, b = position.a, position.b
-    if position.direction is Direction.LONG_A:
-        return a.bought_price, a.sold_price, b.sold_price, b.bought_price
-    return a.sold_price, a.bought_price, b.bought_price, b.sold_price
+    found = (a.bought_price, a.sold_price, b.sold_price, b.bought_price)
+    if position.direction is Direction.SHORT_A:
+        found = (a.sold_price, a.bought_price, b.bought_price, b.sold_price)
+    entry_a, exit_a, entry_b, exit_b = (booked(price) for price in found)
+    return entry_a, exit_a, entry_b, exit_b
 
 
 def _edge(buy: Decimal, sell: Decimal, fx: Decimal | None, *, is_buy_a: bool) -> Cell:
