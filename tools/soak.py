@@ -49,8 +49,8 @@ MEAN_GAP_S: Final = 4.0
 CALM_S: Final = 20.0
 """After the last fault, before everything is closed."""
 SETTLE_S: Final = 90.0
-RESTARTED: Final = (0, 1, 3, -signal.SIGKILL, 130)
-"""Exit codes after which a service file starts it again; 2 never, 4 never (but see KEY_FAULTS)."""
+RESTARTED: Final = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)
+"""Exit codes (the last two: by a signal, SIGTERM before it was up to hear one) after which a service file starts it again; 2 never, 4 never (but see KEY_FAULTS)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -321,10 +321,10 @@ def judged(soak: Soak) -> list[str]:
     loaded = load_settings(soak.config, environ=soak.environ)
     recovered = recover(soak.root / "data" / "journal", engine_config(loaded.settings, time.time_ns()), build_name())
     if recovered is None:
-        return ["there is no journal"]
+        return [*soak.faults, "there is no journal"]
     told = soak.command("report", "--json")
     if not told.stdout:
-        return [f"arb report ended with {told.returncode}: {told.stderr}"]
+        return [*soak.faults, f"arb report ended with {told.returncode}: {told.stderr}"]
     stories = Stories(
         ledgers=soak.venues.ledgers(),
         tables=soak.root / "data" / "csv",
