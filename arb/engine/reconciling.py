@@ -215,11 +215,10 @@ def price_of(turn: Turn, pair: Pair, leg: str) -> Decimal | None:
 
 
 def _pair_of(turn: Turn, item: Difference) -> tuple[Pair, str] | None:
-    """The first pair and leg that a difference concerns."""
-    for pair, leg, instrument in _legs_on(turn, item.venue):
-        if item.name in (instrument.id, instrument.base):
-            return pair, leg
-    return None
+    """The pair and leg that a difference concerns: of those that trade it, the first that holds a position."""
+    legs = [(pair, leg) for pair, leg, one in _legs_on(turn, item.venue) if item.name in (one.id, one.base)]
+    held = [(pair, leg) for pair, leg in legs if turn.memory.ledger.position(pair.id) is not None]
+    return next(iter((*held, *legs)), None)
 
 
 def _block(turn: Turn, item: Difference) -> None:
@@ -266,16 +265,23 @@ def _key_of(turn: Turn, item: Difference, pair: Pair, leg: str) -> str:
 def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
     """Into the open position where there is one, which is then balanced; else a contract is left over from its pair,
     and coins are a transfer."""
-    memory = turn.memory
+    memory, off = turn.memory, item.difference
     instrument = memory.market.instruments[leg_instrument(pair, leg)]
     is_contract = instrument.kind is InstrumentKind.PERPETUAL
-    price = price_of(turn, pair, leg) or ZERO
-    if memory.ledger.position(pair.id) is not None and (is_contract or item.difference < 0):
-        watching.adjust(turn, pair, leg, item.difference, price)
-    elif is_contract:
-        _leave_over(turn, pair, leg, item.difference, price)
+    price, position = price_of(turn, pair, leg) or ZERO, memory.ledger.position(pair.id)
+    if position is not None and (is_contract or off < 0):
+        held = position.a.net_qty if leg == "a" else position.b.net_qty / pair.multiplier
+        part = off if is_contract else max(off, -max(held, ZERO))
+        if part:
+            watching.adjust(turn, pair, leg, part, price)
+            watching.tell_legs(turn, pair, leg, part)
+            off -= part
+    if not off:
+        return
+    if is_contract:
+        _leave_over(turn, pair, leg, off, price)
     else:
-        _book_transfer(turn, item.venue, instrument.base, item.difference)
+        _book_transfer(turn, item.venue, instrument.base, off)
 
 
 def _leave_over(turn: Turn, pair: Pair, leg: str, contracts: Decimal, price: Decimal) -> None:

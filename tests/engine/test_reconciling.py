@@ -21,11 +21,12 @@ from arb.domain.events import (
 from arb.domain.ids import AssetId, ClientOrderId, VenueOrderId
 from arb.domain.order import OrderState, OrderUpdate
 from arb.engine import Engine, EngineSnapshot
+from arb.execution.legs import LegState
 from arb.execution.order_ids import client_order_id
 from arb.risk.trading_state import Cause, TradingState
 from arb.storage.codec import decode_value, encode_value
-from tests.engine.exchange import MS, SECOND, A, B, Exchange, cheap, config, fresh
-from tests.engine.test_recovery import VENUES, next_run, read
+from tests.engine.exchange import FULL, MS, SECOND, A, B, Exchange, Reply, cheap, config, fresh
+from tests.engine.test_recovery import VENUES, next_run, read, rule_of
 
 D = Decimal
 UPBIT, USDM = VENUES
@@ -198,6 +199,27 @@ def test_a_decision_made_while_the_engine_is_stopped_holds_at_the_next_start() -
     after.put(ArmingSeen(at_ns=after.now_ns, is_armed=True))
     after.run(1, cheap(70))
     assert [order.instrument for order in after.submitted] == [A], "the leg that stands alone is worked"
+
+
+def test_a_hedge_that_an_operator_traded_by_hand_and_adopted_ends_the_order_that_asked_for_it() -> None:
+    refused = Reply((), OrderState.REJECTED)
+    exchange = fresh(rule_of((FULL, *(refused,) * 60)))
+    exchange.run(8, cheap(70))
+    (legs,) = exchange.engine.memory.legs.values()
+    assert legs.state is LegState.ESCALATED
+    after = next_run(exchange)
+    after.contracts = -after.coins
+    read_all(after)
+    assert words(after) == [(B, -after.coins)]
+    decide(after, CommandKind.ADOPT)
+    read_all(after)
+    assert words(after) == []
+    after.put(ArmingSeen(at_ns=after.now_ns, is_armed=True))
+    after.run(2, cheap(70))
+    assert not after.submitted
+    assert after.engine.is_settled()
+    (position,) = after.engine.open_positions()
+    assert position.net_qty == 0
 
 
 @pytest.mark.parametrize("kind", [CommandKind.ADOPT, CommandKind.IGNORE])
