@@ -114,13 +114,15 @@ def trade_line(console: Console, values: Mapping[str, Cell], wall_ns: int) -> No
 
 
 def trade_text(values: Mapping[str, Cell], wall_ns: int, *, is_wide: bool) -> Text:
-    """When, what, how much, at which prices, and of a close what came of it and why."""
+    """When, what, how much, at which prices, what a trade of inventory caught, what came of a close and why."""
     kind = str(values["kind"])
     text = Text(f"{kst(wall_ns)} ")
     text.append(f"{kind:<5}", style="cyan" if kind == "OPEN" else "magenta")
     text.append(f" {values.get('pair', ''):<4} {values.get('direction', '')} {number(values.get('qty'))} ")
     a, b = number(values.get("price_a")), number(values.get("price_b"))
     text.append(f"@ {a} KRW / {b} USDT" if is_wide else f"{a}/{b}")
+    if (caught := values.get("captured_krw")) is not None:
+        text.append(f" caught {float(caught):+,.0f} KRW")
     if (pnl := values.get("pnl_krw")) is not None:
         text.append(f" {float(pnl):+,.0f} KRW", style="green" if float(pnl) >= 0 else "red")
     if kind == "CLOSE":

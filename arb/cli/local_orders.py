@@ -67,7 +67,8 @@ def _local_venue(parts: Assembly, access: VenueAccess) -> LocalVenue:
 def first_balances(venue: VenueId, paper: PaperSection) -> tuple[Balance, ...]:
     """What an account holds that has never traded."""
     asset, amount = ("KRW", paper.start_krw) if venue == "upbit" else ("USDT", paper.start_usdt)
-    return (Balance(AssetId(asset), amount, _ZERO),)
+    held = {asset: amount} | {one.asset: one.amount for one in paper.holdings if one.venue == venue}
+    return tuple(Balance(AssetId(name), total, _ZERO) for name, total in held.items())
 
 
 def carried_on(local: LocalVenue, memory: Memory, config: EngineConfig) -> LocalVenue:

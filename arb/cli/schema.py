@@ -160,6 +160,15 @@ class FeesSection:
 
 
 @attrs.frozen(kw_only=True)
+class HoldingSection:
+    """`[[sim.holdings]]`, `[[paper.holdings]]`: what an account that is not real holds at first."""
+
+    venue: str
+    asset: str
+    amount: Decimal = param("units", 0, 1e13)
+
+
+@attrs.frozen(kw_only=True)
 class PaperSection:
     """`[paper]`: how fills are modelled; latencies are p50 and p99."""
 
@@ -168,6 +177,7 @@ class PaperSection:
     miss_probability: float = param("fraction", 0, 1)
     start_krw: Decimal = param("KRW", 0, 1e13)
     start_usdt: Decimal = param("USDT", 0, 1e10)
+    holdings: tuple[HoldingSection, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -279,15 +289,6 @@ class FaultSection:
     venue: str
     kind: str
     duration: float = attrs.field(default=0.0, metadata={"key": "for", "range": Range(0, 1e7, "s")})
-
-
-@attrs.frozen(kw_only=True)
-class HoldingSection:
-    """`[[sim.holdings]]`: what a simulated account holds at its opening, instead of the usual."""
-
-    venue: str
-    asset: str
-    amount: Decimal = param("units", 0, 1e13)
 
 
 @attrs.frozen(kw_only=True)

@@ -243,6 +243,12 @@ def _cross_checks(settings: Settings) -> list[str]:
         faults.append('fx.bank_rate: missing; fx.bank = "static" needs it')
     if settings.sim.market.value == "recorded" and settings.sim.data is None:
         faults.append('sim.data: missing; sim.market = "recorded" needs a data set')
+    traded = {getattr(pair, side).partition(":")[0] for pair in settings.pairs for side in ("a", "b")}
+    faults.extend(
+        f"paper.holdings: {one.venue!r} trades no pair; one of {', '.join(sorted(traded))}"
+        for one in settings.paper.holdings
+        if one.venue not in traded
+    )
     faults.extend(
         f"venues.{name}.maintenance: until is not after from"
         for name, section in settings.venues.items()

@@ -102,11 +102,6 @@ def floor_to_lot(qty: float, lot: Decimal) -> Decimal:
     return floor_to_step(decimal_of(qty), lot)
 
 
-def ceil_to_lot(qty: float, lot: Decimal) -> Decimal:
-    """A needed quantity as an orderable one: never less than needed."""
-    return ceil_to_step(decimal_of(qty), lot)
-
-
 def common_step(first: Decimal, second: Decimal) -> Decimal:
     """The smallest positive decimal that is a multiple of both steps (least common multiple)."""
     scale = Decimal(10) ** min(int(first.as_tuple().exponent), int(second.as_tuple().exponent), 0)

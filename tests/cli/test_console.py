@@ -69,6 +69,9 @@ def test_a_wide_line_names_the_currencies_and_a_close_its_result_and_reason() ->
     assert trade_text(OPENED, WALL_NS, is_wide=True).plain == (
         "15:33:36 OPEN  BTC  long_a 0.013 @ 148,833,000 KRW / 102,987.5 USDT"
     )
+    assert trade_text(OPENED | {"captured_krw": Decimal("3300.5")}, WALL_NS, is_wide=True).plain.endswith(
+        "USDT caught +3,300 KRW"
+    )
     assert trade_text(CLOSED, WALL_NS, is_wide=False).plain == (
         "15:33:36 CLOSE BTC  long_a 0.013 148,833,000/102,987.5 +3,371 KRW take_profit"
     )

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from arb.cli.engine_config import engine_config
+from arb.cli.local_orders import first_balances
 from arb.cli.settings import load_settings
 from arb.cli.sim import sim_params, traded
 from arb.domain.errors import ConfigError
-from arb.domain.ids import AssetId
+from arb.domain.ids import AssetId, VenueId
 from arb.engine import EngineConfig
 from arb.storage.codec import decode_value, encode_value
 from arb.strategy.inventory.params import InventoryParams
@@ -122,3 +123,13 @@ async def test_holdings_at_a_venue_that_nobody_simulates_are_refused() -> None:
 
     with pytest.raises(ConfigError, match="'kraken' is not simulated"):
         sim_params(settings, traded(settings), AnchoredClock())
+
+
+def test_a_paper_account_may_hold_coins_at_first() -> None:
+    held = ('paper.holdings=[{venue="binance_spot",asset="BTC",amount=0.1}]',)
+    balances = first_balances(VenueId("binance_spot"), loaded(pair(), more=held).paper)
+
+    assert {(each.asset, str(each.free)) for each in balances} == {("USDT", "15000"), ("BTC", "0.1")}
+    assert "paper.holdings: 'kraken' trades no pair" in fault(
+        pair(), more=('paper.holdings=[{venue="kraken",asset="BTC",amount=1}]',)
+    )
