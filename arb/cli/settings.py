@@ -19,6 +19,7 @@ import attrs
 from arb.cli.schema import Mode, Settings
 from arb.cli.structure import MISSING, structure
 from arb.domain.errors import ConfigError
+from arb.domain.fx import FxHedge
 from arb.domain.pair import Direction
 from arb.strategy import load_strategy
 
@@ -241,6 +242,8 @@ def _cross_checks(settings: Settings) -> list[str]:
         faults.append('fx.executable_rate: missing; fx.executable = "static" needs it')
     if settings.fx.bank.value == "static" and settings.fx.bank_rate is None:
         faults.append('fx.bank_rate: missing; fx.bank = "static" needs it')
+    if settings.fx.hedge is FxHedge.PER_TRADE and any(pair.kind.value == "spot_perp" for pair in settings.pairs):
+        faults.append('fx.hedge: "per_trade" needs a third order, which nothing here sends; write "treasury" or "none"')
     if settings.sim.market.value == "recorded" and settings.sim.data is None:
         faults.append('sim.data: missing; sim.market = "recorded" needs a data set')
     traded = {getattr(pair, side).partition(":")[0] for pair in settings.pairs for side in ("a", "b")}

@@ -155,6 +155,10 @@ def test_parameters_that_cannot_earn_are_refused(key: str, wanted: str) -> None:
     assert any(wanted in line for line in faults(overrides=[f"strategy.convergence.{key}"]))
 
 
+def test_a_hedge_per_trade_is_refused_because_nothing_would_send_it() -> None:
+    assert any("fx.hedge" in line and "third order" in line for line in faults(overrides=["fx.hedge=per_trade"]))
+
+
 def test_every_key_of_the_shipped_file_is_explained() -> None:
     bare = [
         line for line in LIVE.read_text().splitlines() if "=" in line and not line.startswith("#") and "#" not in line
