@@ -60,7 +60,8 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
         return
     _take_cash_over(turn, venue)
     found = (*_contracts(turn, venue), *_coins(turn, venue), *_orders(turn, event.open_orders))
-    memory.differences = (*(item for item in memory.differences if item.venue != venue), *found)
+    others = set(venues_of(turn.config)) - {venue}
+    memory.differences = (*(item for item in memory.differences if item.venue in others), *found)
     if not memory.is_settling:
         for item in found:
             _block(turn, item)
