@@ -74,7 +74,9 @@ def _tax(args: argparse.Namespace, settings: Settings, sheets: Sheets) -> int:
     for name in ("since", "until", "pair", "html"):
         if getattr(args, name) is not None:
             raise ConfigError(f"--{name}: --tax is about a whole year and every pair, on screen, --csv or --json")
-    found = tax_year(sheets, args.tax, mode=settings.mode.value, opening=read_opening(args.opening))
+    opening = read_opening(args.opening)
+    with Console(stderr=True).status("reading the tables"):
+        found = tax_year(sheets, args.tax, mode=settings.mode.value, opening=opening)
     if args.csv is not None:
         written(args.csv, year_csv(found))
     if args.json:
@@ -87,7 +89,9 @@ def _tax(args: argparse.Namespace, settings: Settings, sheets: Sheets) -> int:
 
 
 def _pnl(args: argparse.Namespace, settings: Settings, sheets: Sheets) -> int:
-    statement = statement_of(sheets, mode=settings.mode.value, period=Period(args.since, args.until), pair=args.pair)
+    period = Period(args.since, args.until)
+    with Console(stderr=True).status("reading the tables"):
+        statement = statement_of(sheets, mode=settings.mode.value, period=period, pair=args.pair)
     if args.csv is not None:
         written(args.csv, lines_as_csv(statement))
     if args.html is not None:

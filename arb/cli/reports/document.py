@@ -27,6 +27,7 @@ def document(statement: Statement) -> Outward:
     return {
         "mode": statement.mode, "folder": statement.folder, "period": statement.period,
         "until": plain(statement.until), "faults": list(statement.faults), "notes": list(statement.notes),
+        "remarks": list(statement.remarks),
         "total": line_of(statement.total), "pairs": [line_of(line) for line in statement.pairs],
         "days": [line_of(line) for line in statement.lines],
         "positions": [_result(result) for result in statement.results],

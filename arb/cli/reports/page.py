@@ -42,7 +42,7 @@ figcaption{margin-bottom:6px}svg{width:100%;height:auto;display:block}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:4px 10px;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap}
 th.n,td.n{text-align:right}tr.sum td{font-weight:600;border-top:2px solid var(--rule)}
-td.won{color:var(--won)}td.lost{color:var(--lost)}.none{color:var(--dim)}
+td.won{color:var(--won)}td.lost{color:var(--lost)}.none,.remark{color:var(--dim)}
 .bad{border-left:4px solid var(--lost);padding:6px 12px;margin:6px 0;background:var(--card)}
 .note{border-left:4px solid var(--c2);padding:6px 12px;margin:6px 0;background:var(--card)}
 .key{display:inline-block;margin-right:14px}.key i{display:inline-block;width:10px;height:10px;border-radius:2px;
@@ -64,6 +64,7 @@ def page(statement: Statement) -> str:
         "".join(f'<p class="bad">ERROR: {escape(fault)}</p>' for fault in statement.faults),
         "".join(f'<p class="note">{escape(note)}</p>' for note in statement.notes),
         tiles(statement),
+        "".join(f'<p class="remark">{escape(remark)}</p>' for remark in statement.remarks),
         plots(statement),
         *(_pnl(statement, currency) for currency in ("KRW", "USDT")),
         _activity(statement),

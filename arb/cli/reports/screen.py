@@ -42,6 +42,8 @@ def show(console: Console, statement: Statement) -> None:
     for item in statement.left_over:
         text = f"left over on {item.pair}/{item.leg}: {item.qty:f} at a cost of {item.cost:,.2f} {_quote(item.leg)}"
         console.print(text, highlight=False, soft_wrap=True)
+    for remark in statement.remarks:
+        console.print(remark, highlight=False, soft_wrap=True, markup=False)
     for note in statement.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
     for fault in statement.faults:

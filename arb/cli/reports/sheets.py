@@ -8,8 +8,7 @@ Units: moments are UTC in the files; a day is a calendar day in Seoul (KST, UTC+
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -21,10 +20,23 @@ from arb.cli.data_dir import DataDir
 from arb.cli.schema import Mode, Settings
 from arb.domain.effects import Table
 from arb.domain.errors import ConfigError
-from arb.storage.csv import header_of
+from arb.domain.tables import COMMON
 
 KST: Final = timezone(timedelta(hours=9))
-Row = Mapping[str, str]
+REPEATED: Final = frozenset({*COMMON, "minute", "direction", "reason", "symbol"} - {"id", "seq"})
+"""Columns whose cells are kept once, however many rows have them: months of refusals must fit into memory."""
+
+
+@attrs.frozen
+class Row:
+    """One row: its cells, and where each column stands in the file it came from."""
+
+    places: Mapping[str, int]
+    cells: Sequence[str]
+
+    def __getitem__(self, name: str) -> str:
+        place = self.places.get(name)
+        return self.cells[place] if place is not None else ""
 
 
 @attrs.frozen
@@ -47,20 +59,12 @@ class Sheets:
         """
         path = self.folder / f"{table.value}.csv"
         try:
-            text = path.read_text(encoding="utf-8")
+            with path.open(newline="", encoding="utf-8") as file:
+                return _newest(path, file)
         except FileNotFoundError:
             return []
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: cannot be read: {error}") from error
-        lines = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
-        if not {"id", "rev"} <= set(lines.fieldnames or ("id", "rev")):
-            raise ConfigError(f"{path}: has no columns id and rev, so it is no table of this program; restore it")
-        later = dict.fromkeys(header_of(table), "")
-        newest: dict[str, Row] = {}
-        for row in lines:
-            if row["id"] not in newest or int(row["rev"]) >= int(newest[row["id"]]["rev"]):
-                newest[row["id"]] = later | row
-        return list(newest.values())
 
 
 def sheets_of(settings: Settings) -> Sheets:
@@ -137,3 +141,24 @@ class Period:
         if self.since is None and self.until is None:
             return "all days"
         return f"{self.since or '…'} to {self.until or '…'}"
+
+
+def _newest(path: Path, file: Iterable[str]) -> list[Row]:
+    """Rows at their highest revision; a last line without its end is still being written."""
+    lines = csv.reader(line for line in file if line.endswith("\n"))
+    places = {name: place for place, name in enumerate(next(lines, ("id", "rev")))}
+    if not {"id", "rev"} <= places.keys():
+        raise ConfigError(f"{path}: has no columns id and rev, so it is no table of this program; restore it")
+    repeated = [place for name, place in places.items() if name in REPEATED]
+    known: dict[str, str] = {}
+    newest: dict[str, Row] = {}
+    id_at, rev_at = places["id"], places["rev"]
+    for cells in lines:
+        if len(cells) != len(places) or not cells[rev_at].isdecimal():
+            raise ConfigError(f"{path}, line {lines.line_num}: is no row of this table; restore it")
+        before = newest.get(cells[id_at])
+        if before is None or int(cells[rev_at]) >= int(before.cells[rev_at]):
+            for place in repeated:
+                cells[place] = known.setdefault(cells[place], cells[place])
+            newest[cells[id_at]] = Row(places, tuple(cells))
+    return list(newest.values())

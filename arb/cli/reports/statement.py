@@ -122,8 +122,10 @@ class Statement:
     incident_cost_krw: Decimal
     refusals: tuple[RefusalSummary, ...]
     left_over: tuple[LeftOver, ...]
+    remarks: tuple[str, ...]
+    """What a reader should know of how it was put together."""
     notes: tuple[str, ...]
-    """What is missing, by name."""
+    """What is missing or unexplained, by name."""
     faults: tuple[str, ...]
     """What does not add; any of them makes the report fail."""
 
@@ -166,19 +168,20 @@ def statement_of(sheets: Sheets, *, mode: str, period: Period, pair: str | None)
         results=tuple(results), opened=opened, account=account, incidents=incidents,
         incident_cost_krw=exact_sum(item.cost_krw or ZERO for item in incidents),
         refusals=tuple(summarise(refused, pair, None)), left_over=tuple(left.held.values()),
-        notes=(*_notes(results, traded, others, opened), *_met(left), *account_notes(account)),
+        remarks=tuple(_remarks(results, left)), notes=(*_notes(traded, others, opened), *account_notes(account)),
         faults=(*faults, *_open_faults(opened), *account_faults(account), *_sum_faults(lines, pairs, total)),
     )  # fmt: skip
 
 
-def _met(left: Remainders) -> list[str]:
-    """Money that left-over coins made among themselves."""
+def _remarks(results: Sequence[PairResult], left: Remainders) -> list[str]:
+    found = []
+    if income := sum(not item.is_trade for item in results):
+        found.append(f"{income} funding payments came when no position was open: they are in the totals, under funding")
     krw, usdt = left.gained.krw, left.gained.usdt
-    if not krw and not usdt:
-        return []
-    return [
-        f"left-over coins that met their opposites made {krw:,.2f} KRW and {usdt:,.2f} USDT, outside every position"
-    ]
+    if krw or usdt:
+        made = f"{krw:,.2f} KRW and {usdt:,.2f} USDT"
+        found.append(f"left-over coins that met their opposites made {made}, outside every position")
+    return found
 
 
 def _of_pair(rows: Sequence[Row], pair: str | None) -> list[Row]:
@@ -260,17 +263,12 @@ def _incidents(rows: Iterable[Row], period: Period) -> tuple[IncidentLine, ...]:
 
 
 def _notes(
-    results: Sequence[PairResult],
-    traded: Sequence[Execution],
-    others: Sequence[PairResult | None],
-    opened: Sequence[OpenLine],
+    traded: Sequence[Execution], others: Sequence[PairResult | None], opened: Sequence[OpenLine]
 ) -> tuple[str, ...]:
     found = []
     if unpriced := sum(fill.value_krw is None for fill in traded):
         found.append(f"{unpriced} fills have no FX mid: their turnover in KRW is missing")
     if unvalued := sum(item is None for item in others):
         found.append(f"{unvalued} funding payments outside a position have no FX mid: they are in no total")
-    if income := sum(not item.is_trade for item in results):
-        found.append(f"{income} funding payments came when no position was open: they are in the totals, under funding")
     found += [f"{line.position}: open, and not marked yet" for line in opened if line.krw is None]
     return tuple(found)

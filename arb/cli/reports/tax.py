@@ -266,22 +266,20 @@ def _unknown_openings(
     return found
 
 
-def _held_before(
-    asset: str, movements: Sequence[Movement], balances: Sequence[Row]
-) -> tuple[Decimal, date | None] | None:
+def _held_before(asset: str, movements: Sequence[Movement], balances: Sequence[Row]) -> tuple[Decimal, date] | None:
     """How much of the first recorded balance no movement explains, and of which day; None: all is explained."""
     mine = [row for row in balances if row["asset"] == asset and row["kind"] == SPOT and row["time_kst"]]
     if not mine:
         return None
     first = min(row["time_kst"] for row in mine)
-    at = moment({**mine[0], "time": first}, "time")
+    at = datetime.fromisoformat(first)
     seen = exact_sum(number(row, "qty") or ZERO for row in mine if row["time_kst"] == first)
     known = exact_sum(
         movement.qty if movement.change is Change.ACQUIRED else -movement.qty
         for movement in movements
-        if at is not None and movement.at < at
+        if movement.at < at
     )
-    return (EXACT.subtract(seen, known), kst_day(at)) if at is not None and seen > known else None
+    return (EXACT.subtract(seen, known), kst_day(at)) if seen > known else None
 
 
 def _unvalued(movements: Sequence[Movement], contracts: Sequence[ContractLine], year: int) -> list[str]:

@@ -108,7 +108,7 @@ def test_income_without_a_position_is_in_the_totals_and_said_to_be(tmp_path: Pat
 
     assert (found.total.krw.total, found.total.trades) == (D(762), 1)
     assert found.lines[1].krw.funding == D(700)
-    assert any("1 funding payments came when no position was open" in note for note in found.notes)
+    assert found.remarks[0].startswith("1 funding payments came when no position was open")
     assert any("1 funding payments outside a position have no FX mid" in note for note in found.notes)
 
 
@@ -130,6 +130,26 @@ def test_what_a_position_leaves_over_is_paid_for_and_taken_along_by_the_next(tmp
     assert before.faults == after.faults == ()
     assert [(item.qty, item.cost) for item in before.left_over] == [(D(1), D(1010))]
     assert after.left_over == ()
+
+
+def test_left_over_coins_that_meet_their_opposites_leave_money_and_are_said_to(tmp_path: Path) -> None:
+    """One coin left at 1,010, then one short at 990: together 20 KRW are gone, in no position."""
+    write(tmp_path, Table.FILLS, [
+        fill("1", "2026-11-03T10:00:00"),
+        fill("2", "2026-11-03T11:00:00", side="sell", qty="9", price="1010"),
+        fill("3", "2026-11-04T10:00:00", position="p2", side="sell"),
+        fill("4", "2026-11-04T11:00:00", position="p2", qty="9", price="990"),
+    ])  # fmt: skip
+    first = closed("p1", spread_krw="100", pnl_krw="100", spread_usdt="0.07142857", pnl_usdt="0.07142857")
+    second = closed("p2", spread_krw="100", pnl_krw="100", spread_usdt="0.07142857", pnl_usdt="0.07142857",
+                    direction="short_a", opened="2026-11-04T01:00:00.000000Z")  # fmt: skip
+    found = read(write(tmp_path, Table.POSITIONS, [first, second]))
+
+    assert found.faults == ()
+    assert found.left_over == ()
+    assert found.remarks == (
+        "left-over coins that met their opposites made -20.00 KRW and 0.00 USDT, outside every position",
+    )
 
 
 def test_an_open_position_stands_at_its_marks_and_its_parts_must_add(tmp_path: Path) -> None:
@@ -199,6 +219,15 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match=r"positions\.csv: has no columns id and rev"):
         read(Sheets(tmp_path))
+
+
+def test_a_broken_row_is_named_by_its_line(tmp_path: Path) -> None:
+    sheets = round_trip(tmp_path)
+    with (tmp_path / "positions.csv").open("a", encoding="utf-8") as file:
+        file.write("p2,0\n")
+
+    with pytest.raises(ConfigError, match=r"positions\.csv, line 3: is no row"):
+        read(sheets)
 
 
 def test_a_column_that_came_later_is_empty_in_an_older_file(tmp_path: Path) -> None:
