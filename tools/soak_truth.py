@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 
+from arb.domain.order import OrderState
 from arb.engine import Engine
 from arb.execution.order_ids import is_ours
 
@@ -25,7 +26,7 @@ Ledgers = dict[str, Any]
 """The simulators' own account of each venue."""
 TINY = Decimal("1e-6")
 """KRW or USDT: what is lost where a row rounds."""
-ENDED = ("filled", "cancelled", "expired", "rejected")
+ENDED = tuple(state.value for state in OrderState if state.is_final)
 
 
 @attrs.frozen(kw_only=True)
