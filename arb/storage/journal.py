@@ -27,7 +27,8 @@ from arb.storage.codec import SCHEMA, encode_step
 from arb.storage.segments import SegmentHeader, framed
 
 SEGMENT_BYTES: Final = 256 * 1024 * 1024
-SEGMENT_NS: Final = 3_600_000_000_000
+SEGMENT_NS: Final = 600_000_000_000
+"""A start after a crash replays at most so much."""
 BUFFER_BYTES: Final = 64 * 1024 * 1024
 """Bytes waiting for the disk; beyond it the journal is full."""
 
