@@ -50,7 +50,8 @@ CALM_S: Final = 20.0
 """After the last fault, before everything is closed."""
 SETTLE_S: Final = 90.0
 RESTARTED: Final = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)
-"""Exit codes (the last two: by a signal, SIGTERM before it was up to hear one) after which a service file starts it again; 2 never, 4 never (but see KEY_FAULTS)."""
+"""Exit codes after which a service file starts it again (the last: SIGTERM before it was up to hear it); 2 never, 4
+never (but see KEY_FAULTS)."""
 
 
 @attrs.frozen(kw_only=True)

@@ -91,7 +91,7 @@ class SegmentJournal:
         return self._writer.synced_seq
 
     def wants_segment(self, now_ns: int) -> bool:
-        """Whether the present segment is full or an hour old."""
+        """Whether the present segment is full or ten minutes old."""
         return self._size >= self._segment_bytes or now_ns - self._began_ns >= self._segment_ns
 
     def begin_segment(self, snapshot: bytes, *, wall_ns: int, monotonic_ns: int) -> Path:
