@@ -21,7 +21,8 @@ from arb.venues.spec import Credentials
 from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.order_http import OrderTarget, open_order_http
-from arb.venues.wire.orders import OrderParts, VenueOrders
+from arb.venues.wire.order_parts import OrderParts
+from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.setup import read_fees, set_up
 from arb.venues.wire.status import watch_order_lines
 from arb.venues.wire.ws import WsHeartbeat

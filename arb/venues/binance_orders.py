@@ -15,7 +15,7 @@ import attrs
 from arb.domain.effects import Cancel, Query
 from arb.domain.errors import InvariantBroken
 from arb.domain.fees import Fee
-from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, symbol_of
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, symbol_of
 from arb.domain.instrument import Instrument
 from arb.domain.order import Fill, Liquidity, OrderRequest, OrderState, OrderUpdate, Side, TimeInForce
 from arb.venues.binance_signing import BinanceSigner, encoded
@@ -78,13 +78,14 @@ class BinanceOrderRequests:
         return self._signer.signed("POST", paths.order, query, stamp, bucket=_ORDER_BUCKET, weight=1)
 
     def cancel(self, cancel: Cancel, stamp: Stamp) -> HttpRequest:
-        """DELETE an order by our name."""
-        query = _by_name(cancel.instrument, cancel.client_order_id)
+        """DELETE an order by the venue's number where it is known, else by our name."""
+        query = _identified(cancel.instrument, cancel.client_order_id, cancel.venue_order_id)
         return self._signer.signed("DELETE", self._paths.order, query, stamp, bucket=WEIGHT_BUCKET, weight=1)
 
     def query(self, query: Query, stamp: Stamp) -> HttpRequest:
-        """GET an order by our name."""
-        named, weight = _by_name(query.instrument, query.client_order_id), self._paths.query_weight
+        """GET an order by the venue's number where it is known, else by our name."""
+        named = _identified(query.instrument, query.client_order_id, query.venue_order_id)
+        weight = self._paths.query_weight
         return self._signer.signed("GET", self._paths.order, named, stamp, bucket=WEIGHT_BUCKET, weight=weight)
 
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
@@ -153,5 +154,7 @@ def no_such_form(venue: str, request: OrderRequest) -> InvariantBroken:
     )
 
 
-def _by_name(instrument: InstrumentId, name: ClientOrderId) -> str:
-    return f"symbol={encoded(symbol_of(instrument))}&origClientOrderId={encoded(name)}"
+def _identified(instrument: InstrumentId, name: ClientOrderId, number: VenueOrderId | None) -> str:
+    """Names may come again once an order has ended, numbers never."""
+    symbol = f"symbol={encoded(symbol_of(instrument))}"
+    return f"{symbol}&orderId={number}" if number is not None else f"{symbol}&origClientOrderId={encoded(name)}"

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import arb.venues
+from arb.domain.effects import Cancel, Query
 from arb.domain.errors import ConfigError, InvariantBroken, ProtocolError, VenueUnavailable
 from arb.domain.ids import ClientOrderId, VenueOrderId
 from arb.domain.order import Fill, OrderState, OrderType, OrderUpdate, Side, TimeInForce
@@ -334,6 +335,7 @@ def all_requests(name, instrument):
         orders.submit(order(name), instrument, STAMP),
         orders.cancel(cancel(name), STAMP),
         orders.query(query(name), STAMP),
+        orders.cancel_many((cancel(name),) * min(orders.most_cancels, 2), STAMP),
         orders.dead_man_request(instrument, 30_000, STAMP),
         *reader.snapshot_requests((instrument,), (STAMP,) * reader.snapshot_count((instrument,))),
         *reader.transfers_requests(0, (STAMP,) * reader.transfers_count),
@@ -389,15 +391,46 @@ def test_credentials_do_not_show_their_secret():
 
 
 @every_venue
-def test_cancel_and_query_of_an_order_by_hand_use_the_name_the_venue_printed(name):
-    by_hand = type(query(name))(
-        client_order_id=ClientOrderId("x-HNA2TXFJ/by hand"),
-        venue_order_id=VenueOrderId("42"),
-        instrument=INSTRUMENTS[name].id,
-        not_before_ns=0,
+def test_cancel_and_query_go_by_the_venues_number_where_it_is_known_and_else_by_the_name_it_printed(name):
+    by_name = {"client_order_id": ClientOrderId("x-HNA2TXFJ/by hand"), "instrument": INSTRUMENTS[name].id}
+    by_number = {**by_name, "venue_order_id": VenueOrderId("42")}
+
+    for ask in (
+        lambda named: codec(name).query(Query(not_before_ns=0, **{"venue_order_id": None, **named}), STAMP),
+        lambda named: codec(name).cancel(Cancel(**{"venue_order_id": None, **named}), STAMP),
+    ):
+        assert "x-HNA2TXFJ%2Fby%20hand" in ask(by_name).query
+        numbered = ask(by_number).query
+        assert ("uuid=42" if name == "upbit" else "orderId=42") in numbered
+        assert "x-HNA2TXFJ" not in numbered
+
+
+def three(name):
+    return tuple(
+        Cancel(client_order_id=ClientOrderId(f"{number:028d}"), venue_order_id=None, instrument=INSTRUMENTS[name].id)
+        for number in range(3)
     )
 
-    assert "x-HNA2TXFJ%2Fby%20hand" in codec(name).query(by_hand, STAMP).query
+
+@pytest.mark.parametrize("name", ["upbit", "binance_usdm"])
+def test_one_request_cancels_many_and_no_answer_whatever_loses_one_of_them(name):
+    orders = codec(name)
+    assert orders.most_cancels >= 10
+    request = orders.cancel_many(three(name), STAMP)
+    assert (request.method, all(f"{number:028d}" in request.query for number in range(3))) == ("DELETE", True)
+
+    @given(body=spoiled(name), status=st.sampled_from([200, 400, 429, 503]))
+    def law(body, status):
+        facts = orders.parse_cancel_many(three(name), HttpResponse(status=status, headers={}, body=body), NOW_NS)
+        updates = [fact for fact in facts if isinstance(fact, OrderUpdate)]
+        assert [update.client_order_id for update in updates] == [one.client_order_id for one in three(name)]
+        assert all(update.state is OrderState.UNKNOWN for update in updates)
+
+    law()
+
+
+def test_spot_cancels_by_name_one_at_a_time():
+    assert codec("binance_spot").most_cancels == 1
 
 
 def asked(request: HttpRequest) -> Ask:

@@ -25,7 +25,8 @@ from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpClient, HttpTarget, open_http
 from arb.venues.wire.memory import MemoryNetwork, open_memory_network
 from arb.venues.wire.order_http import OrderTarget, open_order_http
-from arb.venues.wire.orders import OrderParts, VenueOrders
+from arb.venues.wire.order_parts import OrderParts
+from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.simulation import ServedVenue, SimParams, Simulation, serve_in_memory
 

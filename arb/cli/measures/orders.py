@@ -39,7 +39,8 @@ from arb.venues.simulated.listings import listing
 from arb.venues.spec import BackOff, Bucket, Credentials, HttpRequest, HttpResponse, OrderCodec, RateReport, Stamp
 from arb.venues.wire.dial import SocketDialer
 from arb.venues.wire.order_http import OrderHttp, OrderTarget, open_order_http
-from arb.venues.wire.orders import OrderParts, VenueOrders
+from arb.venues.wire.order_parts import OrderParts
+from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.rate_limit import RateLimiter
 
 ANSWERS = {

@@ -110,6 +110,16 @@ class BinanceSpotOrders:
         """DELETE /api/v3/order."""
         return self._requests.cancel(cancel, stamp)
 
+    @property
+    def most_cancels(self) -> int:
+        """The spot market cancels by name one at a time."""
+        return 1
+
+    def cancel_many(self, cancels: tuple[Cancel, ...], stamp: Stamp) -> HttpRequest:
+        """Of one."""
+        (one,) = cancels
+        return self.cancel(one, stamp)
+
     def query(self, query: Query, stamp: Stamp) -> HttpRequest:
         """GET /api/v3/order."""
         return self._requests.query(query, stamp)
@@ -125,6 +135,11 @@ class BinanceSpotOrders:
     def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it ended."""
         return _ANSWERS.to_cancel(cancel, answer, received_ns)
+
+    def parse_cancel_many(self, cancels: tuple[Cancel, ...], answer: HttpResponse, received_ns: int) -> Facts:
+        """Of one."""
+        (one,) = cancels
+        return self.parse_cancel(one, answer, received_ns)
 
     def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it stands, without its executions (see `trades`)."""

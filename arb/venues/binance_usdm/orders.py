@@ -11,9 +11,12 @@ executions: those come by the private stream or by `trades`. One-way mode: `posi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from typing import Final
+from urllib.parse import quote
 
+import attrs
 import msgspec
 
 from arb.domain.effects import Cancel, Query
@@ -39,6 +42,7 @@ from arb.venues.order_answers import Facts, OrderAnswers
 from arb.venues.refusals import require_success
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 
+_BATCH_PATH: Final = "/fapi/v1/batchOrders"
 _DEAD_MAN_PATH: Final = "/fapi/v1/countdownCancelAll"
 _TIME_IN_FORCE: Final = {
     TimeInForce.GTC: "GTC",
@@ -83,6 +87,7 @@ class UsdmTradeBody(msgspec.Struct, rename="camel"):
 
 
 _ORDER: Final = msgspec.json.Decoder(UsdmOrderBody)
+_RAW_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _TRADES: Final = msgspec.json.Decoder(list[UsdmTradeBody])
 
 
@@ -103,6 +108,17 @@ class BinanceUsdmOrders:
         """DELETE /fapi/v1/order."""
         return self._requests.cancel(cancel, stamp)
 
+    @property
+    def most_cancels(self) -> int:
+        """Of DELETE /fapi/v1/batchOrders."""
+        return 10
+
+    def cancel_many(self, cancels: tuple[Cancel, ...], stamp: Stamp) -> HttpRequest:
+        """DELETE /fapi/v1/batchOrders by our names."""
+        names = msgspec.json.encode([one.client_order_id for one in cancels]).decode()
+        query = f"symbol={encoded(symbol_of(cancels[0].instrument))}&origClientOrderIdList={quote(names, safe='')}"
+        return self._signer.signed("DELETE", _BATCH_PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=1)
+
     def query(self, query: Query, stamp: Stamp) -> HttpRequest:
         """GET /fapi/v1/order."""
         return self._requests.query(query, stamp)
@@ -118,6 +134,19 @@ class BinanceUsdmOrders:
     def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it ended."""
         return _ANSWERS.to_cancel(cancel, answer, received_ns)
+
+    def parse_cancel_many(self, cancels: tuple[Cancel, ...], answer: HttpResponse, received_ns: int) -> Facts:
+        """The orders as they ended and refusals, in the order asked; anything else tells nothing of any of them."""
+        rows: list[msgspec.Raw] = []
+        if answer.status == 200:
+            with suppress(ProtocolError):
+                rows = decoded("binance_usdm", answer.body, _RAW_ROWS)
+        if len(rows) != len(cancels):
+            return tuple(fact for one in cancels for fact in _ANSWERS.to_cancel(one, _unreadable(answer), received_ns))
+        facts: list[OrderUpdate | Fill] = []
+        for one, row in zip(cancels, rows, strict=True):
+            facts += _ANSWERS.to_cancel(one, _as_answer(bytes(row)), received_ns)
+        return tuple(facts)
 
     def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it stands, without its executions (see `trades`)."""
@@ -137,6 +166,17 @@ class BinanceUsdmOrders:
         """POST /fapi/v1/countdownCancelAll."""
         query = f"symbol={encoded(instrument.symbol)}&countdownTime={countdown_ms}"
         return self._signer.signed("POST", _DEAD_MAN_PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=10)
+
+
+def _as_answer(row: bytes) -> HttpResponse:
+    """One row of a batch as the answer to a request of its own."""
+    is_refusal = b'"code"' in row and b'"orderId"' not in row
+    return HttpResponse(status=400 if is_refusal else 200, headers={}, body=row)
+
+
+def _unreadable(answer: HttpResponse) -> HttpResponse:
+    """The answer to a batch that lists nothing readable: a success tells as little as a server error."""
+    return attrs.evolve(answer, status=502) if answer.status < 300 else answer
 
 
 def _form(request: OrderRequest) -> str:

@@ -1,4 +1,4 @@
-"""Binance USD-M futures' signed calls, server side: orders, account, positions, settings, listen key.
+"""Binance USD-M futures' signed calls, server side: orders, account, positions; settings are beside it.
 
 Owns: which path asks for what.
 Never: checks signatures or budgets (the dialect did) or waits: an answer that takes time is a `Later`.
@@ -10,19 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import attrs
+import msgspec
 
 from arb.domain.order import OrderState
+from arb.venues.answers import UNREADABLE
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated import dialect_binance_usdm_rows as rows
-from arb.venues.simulated.auth_binance import BinanceFault, missing
-from arb.venues.simulated.desk import Desk
+from arb.venues.simulated.auth_binance import BinanceFault
+from arb.venues.simulated.desk import Desk, Pending
 from arb.venues.simulated.dialect import Later
 from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, selected
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
-from arb.venues.simulated.facts import ZERO, EndCause, NewOrder, OrderView, PositionView, RefusalReason, Refused
+from arb.venues.simulated.dialect_binance_usdm_settings import SETTINGS
+from arb.venues.simulated.facts import ZERO, EndCause, NewOrder, OrderView, PositionView, Refused
 
 SIDE_MISMATCH = BinanceFault(400, -4061, "Order's position side does not match user's setting.")
-DONE = {"code": 200, "msg": "success"}
+MOST_CANCELS = 10
 
 
 # --- orders ---------------------------------------------------------------------------------------
@@ -79,6 +82,37 @@ def cancel(desk: Desk, sent: Sent, now_ns: int) -> Found:
     if view is None:
         return UNKNOWN_ORDER
     return answered(desk.cancel(view.order_id, now_ns), lambda one: rows.order_row(one, is_query=False), is_future=True)
+
+
+def cancel_many(desk: Desk, sent: Sent, now_ns: int) -> Found:
+    """DELETE batchOrders: a list of orders and refusals, in the order asked"""
+    instrument = binance.find(desk.instruments, sent)
+    if isinstance(instrument, BinanceFault):
+        return instrument
+    names = _listed(sent.get("origClientOrderIdList", ""))
+    if not 1 <= len(names) <= MOST_CANCELS:
+        return BinanceFault(400, -4082, "Invalid number of batch place orders.")
+    views = [desk.order_named(name) for name in names]
+    pendings = [
+        desk.cancel(view.order_id, now_ns) if view is not None and view.order.instrument == instrument.id else None
+        for view in views
+    ]
+
+    def row(pending: Pending | None) -> binance.Row:
+        outcome = None if pending is None else pending.outcome()
+        if isinstance(outcome, OrderView):
+            return rows.order_row(outcome, is_query=False)
+        return {"code": UNKNOWN_ORDER.code, "msg": UNKNOWN_ORDER.message}
+
+    ready_ns = max((one.ready_ns for one in pendings if one is not None), default=now_ns)
+    return Later(ready_ns, lambda: binance.answer([row(one) for one in pendings]))
+
+
+def _listed(text: str) -> list[str]:
+    try:
+        return msgspec.json.decode(text.encode(), type=list[str])
+    except UNREADABLE:
+        return []
 
 
 def query(desk: Desk, sent: Sent, _now_ns: int) -> Found:
@@ -248,82 +282,6 @@ def brackets(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     return binance.answer([{"symbol": name, "notionalCoef": 1.0, "brackets": [bracket]} for name in names])
 
 
-# --- settings -------------------------------------------------------------------------------------
-
-
-def leverage(desk: Desk, sent: Sent, _now_ns: int) -> Found:
-    """POST leverage"""
-    instrument = binance.find(desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    wanted = sent.get("leverage", "")
-    refused = (
-        desk.exchange.set_leverage(desk.account, instrument.id, int(wanted))
-        if wanted.isdigit()
-        else Refused(RefusalReason.BAD_LEVERAGE)
-    )
-    if refused is not None and refused.reason is not RefusalReason.NO_CHANGE:
-        return fault_of(refused, is_future=True)
-    return binance.answer({"leverage": int(wanted), "maxNotionalValue": "230000000", "symbol": instrument.symbol})
-
-
-def margin_type(desk: Desk, sent: Sent, _now_ns: int) -> Found:
-    """POST marginType"""
-    instrument = binance.find(desk.instruments, sent)
-    if isinstance(instrument, BinanceFault):
-        return instrument
-    if sent.get("marginType") not in ("ISOLATED", "CROSSED"):
-        return missing("marginType")
-    refused = desk.exchange.set_isolated(desk.account, instrument.id, sent["marginType"] == "ISOLATED")
-    return binance.answer(DONE) if refused is None else fault_of(refused, is_future=True)
-
-
-def position_mode(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
-    """GET positionSide/dual"""
-    return binance.answer({"dualSidePosition": desk.exchange.is_dual(desk.account)})
-
-
-DUAL_FAULTS = {
-    RefusalReason.NO_CHANGE: BinanceFault(400, -4059, "No need to change position side."),
-    RefusalReason.HAS_OPEN_ORDERS: BinanceFault(
-        400, -4067, "Position side cannot be changed if there exists open orders."
-    ),
-    RefusalReason.HAS_POSITION: BinanceFault(400, -4068, "Position side cannot be changed if there exists position."),
-}
-
-
-def set_position_mode(desk: Desk, sent: Sent, _now_ns: int) -> Found:
-    """POST positionSide/dual"""
-    refused = desk.exchange.set_dual(desk.account, sent.get("dualSidePosition", "").lower() == "true")
-    return (
-        binance.answer(DONE) if refused is None else DUAL_FAULTS.get(refused.reason, fault_of(refused, is_future=True))
-    )
-
-
-def multi_assets(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
-    """GET multiAssetsMargin"""
-    return binance.answer({"multiAssetsMargin": desk.exchange.is_multi_asset(desk.account)})
-
-
-MULTI_ASSET_FAULTS = {
-    RefusalReason.NO_CHANGE: BinanceFault(400, -4171, "No need to change Multi-Assets mode."),
-    RefusalReason.HAS_OPEN_ORDERS: BinanceFault(
-        400, -4170, "Unable to adjust Multi-Assets Mode when there are open orders."
-    ),
-    RefusalReason.MULTI_ASSET: BinanceFault(
-        400, -4167, "Unable to adjust to Multi-Assets mode with symbols under isolated-margin mode."
-    ),
-}
-
-
-def set_multi_assets(desk: Desk, sent: Sent, _now_ns: int) -> Found:
-    """POST multiAssetsMargin"""
-    refused = desk.exchange.set_multi_asset(desk.account, sent.get("multiAssetsMargin", "").lower() == "true")
-    if refused is None:
-        return binance.answer(DONE)
-    return MULTI_ASSET_FAULTS.get(refused.reason, fault_of(refused, is_future=True))
-
-
 def account_config(desk: Desk, _sent: Sent, _now_ns: int) -> Found:
     """GET accountConfig"""
     return binance.answer({
@@ -339,21 +297,17 @@ def trading_status(_desk: Desk, _sent: Sent, now_ns: int) -> Found:
 
 
 ROUTES: dict[tuple[str, str], Callable[[Desk, Sent, int], Found]] = {
+    **SETTINGS,
     ("POST", "/fapi/v1/order"): place,
     ("POST", "/fapi/v1/order/test"): test_order,
     ("DELETE", "/fapi/v1/order"): cancel,
+    ("DELETE", "/fapi/v1/batchOrders"): cancel_many,
     ("GET", "/fapi/v1/order"): query,
     ("GET", "/fapi/v1/openOrder"): open_order,
     ("GET", "/fapi/v1/openOrders"): open_orders,
     ("DELETE", "/fapi/v1/allOpenOrders"): cancel_all,
     ("GET", "/fapi/v1/allOrders"): all_orders,
     ("GET", "/fapi/v1/userTrades"): user_trades,
-    ("POST", "/fapi/v1/leverage"): leverage,
-    ("POST", "/fapi/v1/marginType"): margin_type,
-    ("GET", "/fapi/v1/positionSide/dual"): position_mode,
-    ("POST", "/fapi/v1/positionSide/dual"): set_position_mode,
-    ("GET", "/fapi/v1/multiAssetsMargin"): multi_assets,
-    ("POST", "/fapi/v1/multiAssetsMargin"): set_multi_assets,
     ("GET", "/fapi/v1/symbolConfig"): symbol_config,
     ("GET", "/fapi/v1/accountConfig"): account_config,
     ("GET", "/fapi/v1/apiTradingStatus"): trading_status,

@@ -190,10 +190,17 @@ class OrderCodec(Protocol):
         """A signed order."""
 
     def cancel(self, cancel: Cancel, stamp: Stamp) -> HttpRequest:
-        """A signed cancel by client order id."""
+        """A signed cancel by the venue's id where it is known, else by client order id."""
+
+    @property
+    def most_cancels(self) -> int:
+        """How many orders of one instrument a single request may cancel; 1: there is no such request."""
+
+    def cancel_many(self, cancels: tuple[Cancel, ...], stamp: Stamp) -> HttpRequest:
+        """A signed cancel of several orders of one instrument by client order id, at most `most_cancels`."""
 
     def query(self, query: Query, stamp: Stamp) -> HttpRequest:
-        """A signed query by client order id."""
+        """A signed query by the venue's id where it is known, else by client order id."""
 
     def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
         """Ask for the executions of an order, where an answer counts more than it lists; None: nothing was executed."""
@@ -205,6 +212,11 @@ class OrderCodec(Protocol):
 
     def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
         """What became of it; "unknown order" gives UNKNOWN (query follows), never a guess."""
+
+    def parse_cancel_many(
+        self, cancels: tuple[Cancel, ...], answer: HttpResponse, received_ns: int
+    ) -> tuple[OrderUpdate | Fill, ...]:
+        """What became of each of them; one of which the answer does not tell the state is UNKNOWN (query follows)."""
 
     def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[OrderUpdate | Fill, ...]:
         """What is known; "no such order" gives NOT_FOUND."""

@@ -12,6 +12,7 @@ the trade ids of the stream and without a fee each. The order's `paid_fee` is sh
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -29,7 +30,7 @@ from arb.domain.order import ApprovedOrder, Fill, OrderRequest, OrderState, Orde
 from arb.venues.answers import decoded, plain
 from arb.venues.exact import check_amounts
 from arb.venues.order_answers import Facts, OrderAnswers
-from arb.venues.refusals import require_success
+from arb.venues.refusals import Consequence, Outcome, cancel_refused, require_success
 from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
 from arb.venues.upbit.errors import judge
 from arb.venues.upbit.signing import UpbitSigner
@@ -89,6 +90,26 @@ class UpbitOrderBody(msgspec.Struct):
         check_amounts(self)
 
 
+class UpbitCancelledBody(msgspec.Struct):
+    """An order in the answer to a cancel of many."""
+
+    uuid: str
+    identifier: str | None = None
+
+
+class UpbitCancelledPart(msgspec.Struct):
+    """Those accepted, or those refused."""
+
+    orders: list[UpbitCancelledBody] = []
+
+
+class UpbitCancelledBodies(msgspec.Struct):
+    """The answer to DELETE /v1/orders/uuids."""
+
+    success: UpbitCancelledPart
+
+
+_CANCELLED: Final = msgspec.json.Decoder(UpbitCancelledBodies)
 _ORDER: Final = msgspec.json.Decoder(UpbitOrderBody)
 
 
@@ -112,6 +133,20 @@ class UpbitOrders:
         """DELETE /v1/order: accepted, not completed."""
         return self._by_name("DELETE", cancel.client_order_id, cancel.venue_order_id, stamp)
 
+    @property
+    def most_cancels(self) -> int:
+        """Of DELETE /v1/orders/uuids."""
+        return 20
+
+    def cancel_many(self, cancels: tuple[Cancel, ...], stamp: Stamp) -> HttpRequest:
+        """DELETE /v1/orders/uuids by our names; brackets stay literal in the hashed text and on the wire."""
+        hashed = "&".join(f"identifiers[]={one.client_order_id}" for one in cancels)
+        headers = (("Authorization", f"Bearer {self._signer.token_for(stamp.nonce, hashed)}"),)
+        query = "&".join(f"identifiers[]={quote(one.client_order_id, safe='')}" for one in cancels)
+        return HttpRequest(
+            method="DELETE", path="/v1/orders/uuids", query=query, headers=headers, bucket=DEFAULT_BUCKET
+        )
+
     def query(self, query: Query, stamp: Stamp) -> HttpRequest:
         """GET /v1/order, which holds the executions too."""
         return self._by_name("GET", query.client_order_id, query.venue_order_id, stamp)
@@ -127,6 +162,22 @@ class UpbitOrders:
     def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
         """The order as it stood when the cancel was accepted, usually still open."""
         return _ANSWERS.to_cancel(cancel, answer, received_ns)
+
+    def parse_cancel_many(self, cancels: tuple[Cancel, ...], answer: HttpResponse, received_ns: int) -> Facts:
+        """Which cancels were accepted; the state of an order stands in no answer of the kind."""
+        accepted: frozenset[str] = frozenset()
+        if answer.status in (200, 201):
+            with suppress(ProtocolError):
+                listed = decoded("upbit", answer.body, _CANCELLED).success.orders
+                accepted = frozenset(one.identifier or one.uuid for one in listed)
+            verdict, words = Consequence(Outcome.UNKNOWN, "cancel_refused"), ""
+        else:
+            verdict, words = judge(answer)
+        taken = Consequence(Outcome.UNKNOWN, "cancel_accepted")
+        return tuple(
+            cancel_refused(one, taken if one.client_order_id in accepted else verdict, words, received_ns)
+            for one in cancels
+        )
 
     def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
         """The order and its executions."""
@@ -148,10 +199,9 @@ class UpbitOrders:
         return None
 
     def _by_name(self, method: str, name: ClientOrderId, venue_name: VenueOrderId | None, stamp: Stamp) -> HttpRequest:
-        # An order without identifier goes by its uuid, which is what `known_name` called it.
-        field = "uuid" if venue_name is not None and str(name) == str(venue_name) else "identifier"
-        headers = (("Authorization", f"Bearer {self._signer.token_for(stamp.nonce, f'{field}={name}')}"),)
-        query = f"{field}={quote(name, safe='')}"
+        field, value = ("identifier", str(name)) if venue_name is None else ("uuid", str(venue_name))
+        headers = (("Authorization", f"Bearer {self._signer.token_for(stamp.nonce, f'{field}={value}')}"),)
+        query = f"{field}={quote(value, safe='')}"
         return HttpRequest(method=method, path="/v1/order", query=query, headers=headers, bucket=DEFAULT_BUCKET)
 
 

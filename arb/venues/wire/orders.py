@@ -11,24 +11,21 @@ and has no readable answer is UNKNOWN, and the core asks.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-import attrs
 import trio
 
 from arb.domain.effects import Cancel, Query, QueryAccount
 from arb.domain.errors import InvariantBroken, OrderUnknown, ProtocolError, VenueUnavailable
 from arb.domain.events import Event, FillSeen, OrderUpdated
-from arb.domain.ids import ClientOrderId, InstrumentId, VenueId, VenueOrderId
-from arb.domain.instrument import Instrument
+from arb.domain.ids import ClientOrderId, InstrumentId, VenueOrderId
 from arb.domain.order import ApprovedOrder, Fill, OrderState, OrderUpdate, Purpose
-from arb.ports import Clock, EventSink
-from arb.venues.spec import HttpRequest, HttpResponse, OrderCodec, Priority, Stamp
+from arb.venues.spec import HttpRequest, HttpResponse, Priority, Stamp
 from arb.venues.wire.dead_man import open_dead_man
-from arb.venues.wire.rate_limit import RateLimiter
+from arb.venues.wire.order_parts import OrderParts
 
 _LOG = logging.getLogger("arb.orders")
 _IN_FLIGHT: Final = 16
@@ -37,6 +34,7 @@ _TRADES_TRIES: Final = 4
 _TRADES_GAP_S: Final = 0.5
 _REMEMBERED: Final = 4096
 _DEAD_MAN_WAIT_S: Final = 2.0
+_SWEEP_WAIT_S: Final = 2.0
 _PRIORITIES: Final = {
     Purpose.ENTRY: Priority.ENTRY,
     Purpose.EXIT: Priority.EXIT,
@@ -47,46 +45,6 @@ _PRIORITIES: Final = {
 }
 
 Answers = tuple[OrderUpdate | Fill, ...]
-
-
-class OrderWire(Protocol):
-    """Carries one signed request (`OrderHttp`)."""
-
-    async def send(self, request: HttpRequest, client_order_id: str) -> HttpResponse:
-        """Send once.
-
-        Raises:
-            VenueUnavailable: nothing was sent.
-            OrderUnknown: it may have been sent and there is no answer.
-        """
-
-
-@attrs.frozen(kw_only=True)
-class OrderWaits:
-    """How long a request may wait for its rate token before we give it up, unsent."""
-
-    entry_s: float = 0.1
-    other_submit_s: float = 2.0
-    cancel_s: float = 30.0
-    query_s: float = 30.0
-
-
-@attrs.frozen(kw_only=True)
-class OrderParts:
-    """What the orders of a venue are made of."""
-
-    venue: VenueId
-    codec: OrderCodec
-    instruments: Mapping[InstrumentId, Instrument]
-    wire: OrderWire
-    limiter: RateLimiter
-    sink: EventSink
-    clock: Clock
-    stamp: Callable[[], Stamp]
-    """A fresh stamp: venue time and nonce."""
-    read_account: Callable[[str], Awaitable[None]]
-    """Re-reads balances and positions; the reason is logged."""
-    waits: OrderWaits = attrs.field(factory=OrderWaits)
 
 
 class VenueOrders:
@@ -175,9 +133,8 @@ class VenueOrders:
                 await self._none_submitting.wait()
         with trio.move_on_after(limit_s):
             async with trio.open_nursery() as nursery:
-                for name, instrument in self.unfinished():
-                    cancel = Cancel(client_order_id=name, venue_order_id=None, instrument=instrument)
-                    nursery.start_soon(self._cancel, cancel)
+                for group in self._unfinished_groups():
+                    nursery.start_soon(self._cancel_group, group)
             if self._dead_man is not None:
                 await self._dead_man.turn()
         return tuple(swept)
@@ -237,6 +194,36 @@ class VenueOrders:
             not_before_ns=0,
         )
         await self._fetch_missing_trades(query, answers)
+
+    def _unfinished_groups(self) -> list[tuple[Cancel, ...]]:
+        """Cancels of what is not known to have ended, as many together as the venue takes."""
+        by_instrument: dict[InstrumentId, list[Cancel]] = {}
+        for name, instrument in self.unfinished():
+            cancel = Cancel(client_order_id=name, venue_order_id=None, instrument=instrument)
+            by_instrument.setdefault(instrument, []).append(cancel)
+        most = self._parts.codec.most_cancels
+        return [tuple(part) for each in by_instrument.values() for part in batched(each, most)]
+
+    async def _cancel_group(self, group: tuple[Cancel, ...]) -> None:
+        """One request for all of them, then a query of each of which it told no end."""
+        if len(group) == 1:
+            await self._cancel(group[0])
+            return
+        codec = self._parts.codec
+        answer = await self._asked(partial(codec.cancel_many, group), group[0], Priority.CANCEL, _SWEEP_WAIT_S)
+        if answer is not None:
+            for fact in codec.parse_cancel_many(group, answer, self._parts.clock.monotonic_ns()):
+                self._tell(fact)
+        async with trio.open_nursery() as nursery:
+            for cancel in group:
+                if cancel.client_order_id in self._unfinished:
+                    query = Query(
+                        client_order_id=cancel.client_order_id,
+                        venue_order_id=None,
+                        instrument=cancel.instrument,
+                        not_before_ns=0,
+                    )
+                    nursery.start_soon(self._query, query)
 
     async def _query(self, query: Query) -> None:
         await trio.sleep(max((query.not_before_ns - self._parts.clock.monotonic_ns()) / 1e9, 0.0))
@@ -382,6 +369,11 @@ class VenueOrders:
             self._parts.sink.put_account(event)
         else:
             self._swept.append(event)
+
+
+def batched(cancels: list[Cancel], most: int) -> list[list[Cancel]]:
+    """Parts of at most so many."""
+    return [cancels[start : start + most] for start in range(0, len(cancels), most)]
 
 
 def _venue_order_id(answers: Answers) -> VenueOrderId | None:

@@ -22,7 +22,8 @@ from arb.domain.order import (
     TimeInForce,
 )
 from arb.venues.spec import Bucket, HttpRequest, HttpResponse, Stamp
-from arb.venues.wire.orders import OrderParts, VenueOrders
+from arb.venues.wire.order_parts import OrderParts
+from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.rate_limit import RateLimiter
 from tests.strategies import A_BTC, instrument
 from tests.venues.wire.wire_fakes import VENUE, Inbox, Rules, TrioClock, ok
@@ -62,6 +63,8 @@ class Words:
 
     def cancel(self, asked, stamp):
         return self._request("cancel", asked.client_order_id, stamp)
+
+    most_cancels = 1
 
     def query(self, asked, stamp):
         return self._request("query", asked.client_order_id, stamp)
