@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -102,6 +103,7 @@ def floor_to_lot(qty: float, lot: Decimal) -> Decimal:
     return floor_to_step(decimal_of(qty), lot)
 
 
+@lru_cache(maxsize=1_024)
 def common_step(first: Decimal, second: Decimal) -> Decimal:
     """The smallest positive decimal that is a multiple of both steps (least common multiple)."""
     scale = Decimal(10) ** min(int(first.as_tuple().exponent), int(second.as_tuple().exponent), 0)

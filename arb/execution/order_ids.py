@@ -30,11 +30,7 @@ class OrderOrigin(NamedTuple):
 
 
 def _spelled(value: int, width: int) -> str:
-    letters = []
-    for _ in range(width):
-        value, digit = divmod(value, 32)
-        letters.append(ALPHABET[digit])
-    return "".join(reversed(letters))
+    return "".join([ALPHABET[value >> shift & 31] for shift in range(5 * width - 5, -5, -5)])
 
 
 def _read(text: str) -> int:

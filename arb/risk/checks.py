@@ -8,7 +8,7 @@ Units: in each field's name; bps of notional, KRW at the executable FX mid.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -38,8 +38,7 @@ class Refusal:
     is_safety: bool
 
 
-@attrs.frozen(kw_only=True)
-class RiskView:
+class RiskView(NamedTuple):
     """What the checks of an intent look at; numbers already include every reservation."""
 
     now_ns: int

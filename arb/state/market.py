@@ -214,11 +214,6 @@ class Market:
         feed = self._feed(depth.feed)
         return max(feed.last_frame_ns, depth.received_ns) - feed.latency_ns
 
-    def skew_ns(self, first: InstrumentId, second: InstrumentId) -> int:
-        """How far the two books lie apart in time, the uncertainty of REST images included."""
-        apart = abs(self.as_of_ns(first) - self.as_of_ns(second))
-        return apart + self._uncertainty_ns(first) + self._uncertainty_ns(second)
-
     def pair_refusal(self, a: InstrumentId, b: InstrumentId, fx: InstrumentId | None, now_ns: int) -> str:
         """Why the data of a pair supports no decision (`stale_a`, `lag_b`, `silent_fx`, `skew`); empty when it does.
 
@@ -229,12 +224,18 @@ class Market:
                 found = self.staleness(instrument, now_ns)
                 if found:
                     return found + suffix
+        return "skew" if self._is_skewed(a, b, fx) else ""
+
+    def _is_skewed(self, a: InstrumentId, b: InstrumentId, fx: InstrumentId | None) -> bool:
+        """Whether two of the books lie too far apart in time, the uncertainty of REST images included."""
         limit_ns = self.limits.max_skew_ms * _MS
-        if self.skew_ns(a, b) > limit_ns:
-            return "skew"
-        if fx is not None and (self.skew_ns(a, fx) > limit_ns or self.skew_ns(b, fx) > limit_ns):
-            return "skew"
-        return ""
+        at_a, off_a, at_b, off_b = self.as_of_ns(a), self._uncertainty_ns(a), self.as_of_ns(b), self._uncertainty_ns(b)
+        if abs(at_a - at_b) + off_a + off_b > limit_ns:
+            return True
+        if fx is None:
+            return False
+        at_fx, off_fx = self.as_of_ns(fx), self._uncertainty_ns(fx)
+        return abs(at_a - at_fx) + off_a + off_fx > limit_ns or abs(at_b - at_fx) + off_b + off_fx > limit_ns
 
     def is_tradable(self, instrument: InstrumentId) -> bool:
         """Whether the venue is up, takes orders for it, and its feed serves."""

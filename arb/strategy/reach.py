@@ -10,8 +10,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import NamedTuple
 
-import attrs
-
 from arb.domain.costs import FxRates, close_bps, open_bps
 from arb.domain.depth import Depth
 from arb.domain.fees import FeeAsset, FeeSchedule
@@ -24,8 +22,7 @@ from arb.domain.pair import Direction
 _INFINITE = float("inf")
 
 
-@attrs.frozen(kw_only=True)
-class SizingRules:
+class SizingRules(NamedTuple):
     """What bounds the size of one pair's orders; filled by the engine from `[execution]` and `[risk]`."""
 
     depth_fraction: float
@@ -39,8 +36,7 @@ class SizingRules:
     """The BNB balance covers the fees of the coming trades: a spot buy on B needs no extra quantity for its fee."""
 
 
-@attrs.frozen(kw_only=True)
-class SizedLeg:
+class SizedLeg(NamedTuple):
     """One side of a size: the instrument, its book and which way it is traded."""
 
     instrument: Instrument

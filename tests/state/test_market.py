@@ -169,7 +169,7 @@ def test_skew_counts_the_uncertainty_of_rest_and_fx_as_third() -> None:
     fx = make.depth(make.FX_BOOK, (1450.0, 1.0), (1451.0, 1.0), at_ns=100 * MS, feed="fx")
     found = market(image(0), b, fx)
 
-    assert found.skew_ns(make.A_BTC, make.B_BTC) == 410 * MS
+    assert found.pair_refusal(make.A_BTC, make.B_BTC, None, 400 * MS) == "skew"  # 380 + 30 against 400
     assert found.pair_refusal(make.A_BTC, make.B_BTC, make.FX_BOOK, 400 * MS) == "skew"
     beat(found, 30)
     assert found.pair_refusal(make.A_BTC, make.B_BTC, make.FX_BOOK, 400 * MS) == ""

@@ -10,8 +10,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-import attrs
-
 from arb.domain.costs import divergence_bps
 from arb.domain.depth import walk
 from arb.domain.instrument import InstrumentKind
@@ -113,7 +111,7 @@ def _traded_back(view: PairView, proposal: Proposal, a: SizedLeg, b: SizedLeg, p
     room = view.headroom._replace(
         notional_krw=_INFINITE, quote_b_usdt=_INFINITE if is_contract else view.headroom.quote_b_usdt
     )
-    rules = attrs.evolve(view.rules, min_position_krw=Decimal(0), exit_price_shock=0.0)
+    rules = view.rules._replace(min_position_krw=Decimal(0), exit_price_shock=0.0)
     reach = reach_of(
         a, b, direction=proposal.direction, fx=view.fx, headroom=room, rules=rules, floor_bps=proposal.choice.bar_bps,
         cap_qty=cap,
