@@ -91,7 +91,7 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal, filled: st
     is_escalated = legs.state is LegState.ESCALATED
     is_leaving = turn.memory.lanes[pair.id].risk_exit == "flatten"
     if is_escalated:
-        is_complete = _escalated_way(turn, legs, case)
+        is_complete = _escalated_way(turn, legs, case, is_leaving=is_leaving)
     else:
         is_allowed = legs.intent is not None and turn.memory.causes.state_of(pair.id).value <= 1 and not is_leaving
         is_complete = hedge.choose(case, params, is_complete_allowed=is_allowed).is_complete
@@ -123,17 +123,18 @@ def _hedge(turn: Turn, legs: LegPair, pair: Pair, imbalance: Decimal, filled: st
         legs.is_reversed = True
 
 
-def _escalated_way(turn: Turn, legs: LegPair, case: hedge.Imbalance) -> bool:
+def _escalated_way(turn: Turn, legs: LegPair, case: hedge.Imbalance, *, is_leaving: bool) -> bool:
     """Whether an escalated order completes: it shrinks what is held, on whichever venue answers.
 
-    The leg that shrinks comes first; after an order that brought nothing the other one has its turn.
+    The leg that shrinks comes first; after an order that brought nothing the other one has its turn, but where all is
+    to go.
     """
     is_complete = case.is_closing
     wanted, other = (case.missing_krw, case.exit_krw) if is_complete else (case.exit_krw, case.missing_krw)
     if wanted is None and other is not None:
         return not is_complete
     legs.vain_count = legs.vain_count + 1 if _was_vain(turn, legs) else 0
-    return is_complete is (legs.vain_count % 2 == 0 or other is None)
+    return is_complete is (legs.vain_count % 2 == 0 or other is None or is_leaving)
 
 
 def _was_vain(turn: Turn, legs: LegPair) -> bool:

@@ -89,6 +89,8 @@ class Lane:
     minute_index: int = -1
     blocked: str = ""
     """Why nothing may be opened until an operator decides; empty: nothing."""
+    unwound_ns: int = NEVER_NS
+    """When a planned exit last ended with everything undone."""
     risk_exit: str = ""
     """Why the position must go now."""
     flattening: str = ""

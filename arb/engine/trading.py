@@ -53,6 +53,9 @@ def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any, Any]) -> Non
     if is_doubted(turn, lane, answer.intent):
         refuse(turn, item.pair, answer.intent.direction, "position_differs", is_safety=True)
         return
+    if is_just_unwound(turn, lane, answer.intent):
+        refuse(turn, item.pair, answer.intent.direction, "exit_unwound", is_safety=False)
+        return
     refusal = admit(answer.intent, risk_view(memory, turn.config, view, answer.intent, lane))
     if refusal is not None:
         refuse(turn, item.pair, answer.intent.direction, refusal.reason, is_safety=refusal.is_safety)
@@ -69,6 +72,13 @@ def is_doubted(turn: Turn, lane: Lane, intent: Intent) -> bool:
         return False
     waited_ns = turn.memory.now_ns - lane.mismatch_ns
     return intent.reason != "risk" or waited_ns < turn.config.execution.max_naked_s * 1e9
+
+
+def is_just_unwound(turn: Turn, lane: Lane, intent: Intent) -> bool:
+    """Whether the last planned exit had to be undone a moment ago: trying it over and over would only cost fees."""
+    if intent.kind is IntentKind.ENTER or intent.reason == "risk":
+        return False
+    return turn.memory.now_ns - lane.unwound_ns < turn.config.execution.escalated_retry_s * 1e9
 
 
 def _note_dislocation(turn: Turn, lane: Lane, d_bps: float, fair_bps: float | None, data_refusal: str) -> None:

@@ -133,6 +133,8 @@ def _finish(turn: Turn, legs: LegPair, pair: Pair, a: LegSum) -> None:
     memory, now_ns = turn.memory, turn.memory.now_ns
     legs.move(end_state(legs, a), now_ns)
     memory.lanes[legs.pair].legs = ""
+    if legs.kind is IntentKind.EXIT and legs.state is LegState.UNWOUND:
+        memory.lanes[legs.pair].unwound_ns = now_ns
     memory.orders.held.pop(legs.id, None)
     if legs.incident_ns is not None:
         cost_krw = incident_cost_krw(turn, legs, pair)
