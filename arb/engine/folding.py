@@ -96,9 +96,10 @@ def _book(turn: Turn, fill: Fill, line: OrderLine) -> None:
         memory.ledger.open_position(_late_position(turn, pair, fill, line))
     memory.ledger.book_fill(fill, instrument, tag, fx_mid=_fx_mid(turn), fee=fee, fee_usdt_mid=usdt_mid)
     position = legs.position if legs is not None else line.owner
+    holder = memory.ledger.position(pair.id)
     told = attrs.evolve(fill, client_order_id=request.client_order_id, venue_order_id=after.venue_order_id)
     learn(turn, fill, instrument)
-    rows.fill_row(turn, told, request.pair, request.leg, fee, position, usdt_mid)
+    rows.fill_row(turn, told, request.pair, request.leg, fee, holder.id if holder is not None else position, usdt_mid)
     rows.order_row(turn, after, position)
     if legs is not None and legs.is_open:
         advance(turn, legs)
