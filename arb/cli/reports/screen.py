@@ -32,13 +32,13 @@ def show(console: Console, statement: Statement) -> None:
     console.print(f"{statement.mode}, {statement.period}{until}", highlight=False, soft_wrap=True)
     console.print(f"{statement.folder}\n", highlight=False, soft_wrap=True, style="dim")
     for name, parts_name in (("KRW", "krw"), ("USDT", "usdt")):
-        console.print(pnl_grid(statement, name, parts_name))
+        put(console, pnl_grid(statement, name, parts_name))
         console.print()
-    console.print(activity_grid(statement))
+    put(console, activity_grid(statement))
     for grid in (opened_grid(statement), incidents_grid(statement), refusals_grid(statement), account_grid(statement)):
         if grid.row_count:
             console.print()
-            console.print(grid)
+            put(console, grid)
     for item in statement.left_over:
         text = f"left over on {item.pair}/{item.leg}: {item.qty:f} at a cost of {item.cost:,.2f} {_quote(item.leg)}"
         console.print(text, highlight=False, soft_wrap=True)
@@ -48,6 +48,16 @@ def show(console: Console, statement: Statement) -> None:
         console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
     for fault in statement.faults:
         console.print(f"ERROR: {fault}", highlight=False, soft_wrap=True, markup=False, style="bold red")
+
+
+def put(console: Console, grid: Grid) -> None:
+    """Print a table closer together where it does not fit, and beyond the edge rather than without a digit."""
+    edge, everything = console.width, console.options.update(max_width=10_000)
+    if console.measure(grid, options=everything).maximum > edge:
+        grid.padding = (0, 1, 0, 0)
+    console.width = max(console.measure(grid, options=everything).maximum, edge)
+    console.print(grid, crop=False, overflow="ignore")
+    console.width = edge
 
 
 def pnl_grid(statement: Statement, currency: str, name: str) -> Grid:
@@ -81,14 +91,17 @@ def activity(line: PnlLine) -> tuple[str, ...]:
 
 
 def opened_grid(statement: Statement) -> Grid:
-    """Open positions at their marks."""
-    numbers = ("qty", "entry A", "mark A", "entry B", "mark B", "marked KRW")
-    grid = grid_of("Open, at mids and mark prices", ("pair", "direction", "since KST", "marked KST"), numbers)
+    """Open positions at their marks, one line per leg."""
+    words = ("pair", "direction", "leg", "since KST", "marked")
+    grid = grid_of("Open, at mids and mark prices", words, ("qty", "entry", "mark", "marked KRW"))
     for line in statement.opened:
-        prices = map(shown_price, (line.entry_price_a, line.mark_price_a, line.entry_price_b, line.mark_price_b))
+        since = kst_text(line.opened)[5:16] if line.opened is not None else "–"
+        at = kst_text(line.marked)[11:] if line.marked is not None else "–"
         marked = amount(line.krw.total, 0) if line.krw is not None else "–"
-        since, at = (kst_text(at)[5:] if at is not None else "–" for at in (line.opened, line.marked))
-        grid.add_row(line.pair, line.direction, since, at, plain_number(line.qty_a), *map(plain_number, prices), marked)
+        first = (line.qty_a, shown_price(line.entry_price_a), shown_price(line.mark_price_a))
+        second = (line.qty_b, shown_price(line.entry_price_b), shown_price(line.mark_price_b))
+        grid.add_row(line.pair, line.direction, "A", since, at, *map(plain_number, first), marked)
+        grid.add_row("", "", "B", "", "", *map(plain_number, second), "")
     return grid
 
 

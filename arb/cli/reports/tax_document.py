@@ -15,7 +15,7 @@ from rich.table import Table as Grid
 
 from arb.cli.reports.averages import Change, Stock
 from arb.cli.reports.document import Outward, as_csv, digits, plain
-from arb.cli.reports.screen import amount, grid_of, plain_number
+from arb.cli.reports.screen import amount, grid_of, plain_number, put
 from arb.cli.reports.sheets import kst_text
 from arb.cli.reports.tax import NOT_ADVICE, CostLine, TaxYear, known_sum
 from arb.cli.reports.tax_facts import ContractLine
@@ -38,7 +38,7 @@ def show_year(console: Console, found: TaxYear) -> None:
     for grid in (_assets(found), _contracts(found), _transfers(found), _held(found)):
         if grid.row_count:
             console.print()
-            console.print(grid)
+            put(console, grid)
     console.print(
         f"\n{sum(line.movement.change is Change.DISPOSED for line in found.lines)} disposals in all; "
         "--csv FILE or --json lists each",
