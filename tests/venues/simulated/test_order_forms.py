@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from arb.domain.order import ApprovedOrder, OrderState, OrderType, OrderUpdate, Side, TimeInForce
-from arb.venues.simulated.facts import OrderView, SelfTrade
+from arb.venues.simulated.facts import OrderView
 from arb.venues.wire.simulation import ACCOUNT
 from tests.venues.private import order
 from tests.venues.served import Floor
