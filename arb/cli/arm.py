@@ -12,17 +12,22 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import trio
 
-from arb.cli.operator import Asked, asked, carry_out, configure_operator
+from arb.cli.control import AGAIN_S, reach
+from arb.cli.operator import Asked, asked, configure_operator, ended, tell
 from arb.cli.permission import Permission, permission_text, utc_text, write_permission
 from arb.cli.schema import Mode
 from arb.cli.venue_access import wanted_instruments
 from arb.domain.errors import ConfigError
 from arb.supervision.clock import AnchoredClock
+from arb.supervision.control_words import STATUS, ControlAnswer
 
 HOUR_NS: Final = 3_600_000_000_000
 MAX_HOURS: Final = 720.0
+LOOK_S: Final = 5.0
+"""Longer than a running engine takes to look at the file again."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +51,21 @@ def run(args: argparse.Namespace) -> int:
         _permit(what, args)
     elif not what.as_json:
         what.console.print(f"mode {what.loaded.settings.mode.value} sends no real orders: no permission file is needed")
-    return carry_out(what)
+    answer, is_running = tell(what)
+    if is_running and answer.ok and what.loaded.settings.mode is Mode.LIVE and not what.request.dry_run:
+        answer = trio.run(_looked_at, what, answer)
+    return ended(what, answer, is_running=is_running)
+
+
+async def _looked_at(what: Asked, told: ControlAnswer) -> ControlAnswer:
+    """The engine looks at its conditions every few seconds: how it stands once it is armed, or has had the time."""
+    status = msgspec.structs.replace(what.request, command=STATUS)
+    now = told
+    with trio.move_on_after(LOOK_S):
+        while not now.is_armed:
+            await trio.sleep(AGAIN_S)
+            now = await reach(what.root, status) or told
+    return msgspec.structs.replace(now, applied=told.applied, seq=told.seq)
 
 
 def _permit(what: Asked, args: argparse.Namespace) -> None:

@@ -105,10 +105,20 @@ def audited_self(request: ControlRequest) -> str:
 
 def carry_out(what: Asked) -> int:
     """Ask the running engine, or leave it in the journal for the next start; say what came of it."""
+    answer, is_running = tell(what)
+    return ended(what, answer, is_running=is_running)
+
+
+def tell(what: Asked) -> tuple[ControlAnswer, bool]:
+    """The answer, and whether a running engine gave it."""
     answer = trio.run(reach, what.root, what.request)
-    is_running = answer is not None
-    if answer is None:
-        answer = trio.run(tell_next_start, what.loaded, what.root, what.request)
+    if answer is not None:
+        return answer, True
+    return trio.run(tell_next_start, what.loaded, what.root, what.request), False
+
+
+def ended(what: Asked, answer: ControlAnswer, *, is_running: bool) -> int:
+    """Say what came of it; the exit code."""
     say(what, answer, is_running=is_running)
     return DONE if answer.ok else NOT_DONE
 

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from arb.domain.events import CommandKind
-from arb.risk.trading_state import RULES, CauseInForce, Causes
+from arb.risk.trading_state import OPERATOR, RULES, Cause, CauseInForce, Causes
 
 MAX_LINE_BYTES: Final = 4_096
 """Of a request; answers are as long as what they tell."""
@@ -168,8 +168,10 @@ def read_answer(line: bytes) -> ControlAnswer:
 def cause_told(item: CauseInForce, causes: Causes) -> CauseTold:
     """A cause, and how it ends."""
     rule = RULES[item.cause]
-    if rule.is_automatic:
-        ends = "by 'arb arm'" if (item.cause.value, item.detail) == ("unarmed", "operator") else "by itself"
+    if item.cause is Cause.DRAIN:
+        ends = "with the run"
+    elif rule.is_automatic:
+        ends = "by 'arb arm'" if (item.cause, item.detail) == (Cause.UNARMED, OPERATOR) else "by itself"
     elif not rule.needs_clean:
         ends = "by 'arb resume'"
     elif causes.may_resume(item):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from tests.cli.test_paper import LIVE, TIMERS
 from tests.cli.test_run import PATIENCE_S, Running, Starter
 
 ROOT = Path(__file__).parents[2]
+TRADED = ("upbit", "binance_usdm")
 
 
 def arb(running: Running, *words: str) -> subprocess.CompletedProcess[str]:
@@ -133,24 +136,33 @@ def test_every_command_is_in_the_audit_with_who_and_why(trading: Running) -> Non
 # --- an engine that was killed
 
 
+Served = dict[str, dict[str, str]]
+
+
 @pytest.fixture(scope="module")
-def venues() -> Iterator[tuple[str, ...]]:
-    """Venues in a process of their own, and the words that make them an engine's."""
+def served() -> Iterator[Served]:
+    """Venues in a process of their own."""
     line = [sys.executable, "-m", "arb", "sim", str(LIVE), "--json"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            served = json.loads(process.stdout.readline())
-            keys = [
-                f"venues.{venue}.{key}_url={served[venue][key]}"
-                for venue in ("upbit", "binance_usdm")
-                for key in ("rest", "ws")
-            ]
-            keys += [f"fx.bank_url={served['dunamu']['rest']}", "monitoring.metrics_port=0"]
-            keys += [f"strategy.convergence.{timer}" for timer in TIMERS]
-            yield ("--mode", "paper", *(word for key in keys for word in ("--set", key)))
+            yield json.loads(process.stdout.readline())
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+def words_of(served: Served, mode: str, *more: str) -> tuple[str, ...]:
+    """What makes those venues an engine's."""
+    keys = [f"venues.{venue}.{key}_url={served[venue][key]}" for venue in TRADED for key in ("rest", "ws")]
+    keys += [f"fx.bank_url={served['dunamu']['rest']}", "monitoring.metrics_port=0", *more]
+    keys += [f"strategy.convergence.{timer}" for timer in TIMERS]
+    return ("--mode", mode, *(word for key in keys for word in ("--set", key)))
+
+
+@pytest.fixture(scope="module")
+def venues(served: Served) -> tuple[str, ...]:
+    """For an engine that fills its orders itself."""
+    return words_of(served, "paper")
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +203,48 @@ def test_flatten_starts_an_engine_that_closes_and_leaves(killed: Running, venues
     assert not (killed.data / "control.sock").exists()
     states = {row["id"]: row["status"] for row in killed.rows(Table.POSITIONS)}
     assert set(states.values()) == {"closed"}
+
+
+# --- an engine with real orders, as far as simulated venues are real
+
+
+def test_real_orders_are_permitted_taken_back_and_refused_on_what_nobody_can_explain(
+    start: Starter, served: Served, tmp_path: Path
+) -> None:
+    keys = [f"venues.{v}.{key}={served[v][key]}" for v in TRADED for key in ("key", "secret")]
+    keys += [f"venues.{v}.ws_private_url={served[v]['ws_private']}" for v in TRADED]
+    spot = f"venues.binance_spot.rest_url={served['binance_spot']['rest']}"
+    words = words_of(served, "live", *keys, spot, f"arm.file={tmp_path / 'ok'}")
+    permit = ("arm", *words, "--yes", "--upbit-no-withdrawal")
+    data = tmp_path / "{mode}"
+
+    before = start("live", *words, data=data, live_trading="1")
+    before.until(lambda: "permission_file_missing" in before.said(), "shadow")
+    before.send(signal.SIGTERM)
+    assert before.code() == 0
+
+    answer(before, *permit)
+    running = start("armed", *words, data=data, live_trading="1")
+    running.until(lambda: "ARMED" in running.said(), "arming")
+    assert answer(running, "disarm", *words)["is_armed"] is False
+    assert not (tmp_path / "ok").exists()
+    assert answer(running, *permit)["is_armed"] is True
+    answer(running, "flatten", *words)
+    running.send(signal.SIGTERM)
+    assert running.code() == 0
+
+    buy_by_hand(served["binance_usdm"], "BTCUSDT", "0.01")
+    found = arb(running, "reconcile", *words)
+    assert found.returncode == 4, (found.stdout, found.stderr)
+    assert "differs: binance_usdm:BTCUSDT: the venue holds 0.01" in found.stdout
+    assert answer(running, "reconcile", *words, "--ignore")["differences"] == []
+    assert answer(running, "reconcile", *words)["differences"] == []
+
+
+def buy_by_hand(venue: dict[str, str], symbol: str, qty: str) -> None:
+    """Somebody trades the same account, and the engine is not there to see it."""
+    query = f"symbol={symbol}&side=BUY&type=MARKET&quantity={qty}&timestamp={time.time_ns() // 1_000_000}"
+    signature = hmac.new(venue["secret"].encode(), query.encode(), "sha256").hexdigest()
+    url = f"{venue['rest']}/fapi/v1/order?{query}&signature={signature}"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"X-MBX-APIKEY": venue["key"]}, method="POST")):
+        pass

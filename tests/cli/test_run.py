@@ -105,7 +105,13 @@ class Starter:
         self._started: list[Running] = []
 
     def __call__(
-        self, name: str, *words: str, data: Path | None = None, port: int = 0, code: str | None = None
+        self,
+        name: str,
+        *words: str,
+        data: Path | None = None,
+        port: int = 0,
+        code: str | None = None,
+        live_trading: str | None = None,
     ) -> Running:
         directory = data or self._root / name
         out = self._root / f"{name}.out"
@@ -114,6 +120,7 @@ class Starter:
         line = [sys.executable, *program, "run", "config/live.toml"]
         line += [word for one in sets for word in ("--set", one)]
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        environ |= {} if live_trading is None else {"LIVE_TRADING": live_trading}
         with out.open("wb") as file:
             process = subprocess.Popen([*line, *words], cwd=ROOT, env=environ, stdout=file, stderr=file)
         self._started.append(Running(process, directory, out, time.monotonic()))
