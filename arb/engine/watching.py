@@ -27,6 +27,8 @@ from arb.state.flows import FillTag
 from arb.state.market import NEVER_NS
 from arb.state.positions import PairPosition
 
+UNTOLD: Final = "watch-"
+"""Begins the trade id of an execution that no venue told: it is booked because the position changed."""
 ZERO: Final = Decimal(0)
 Difference = tuple[str, Decimal]
 """A leg and what its venue has more, contract units."""
@@ -197,7 +199,7 @@ def _difference(turn: Turn, instrument: Instrument, held: Decimal) -> Decimal:
 
 def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> None:
     """Book what the venue did without us, once: the executions it told at their own prices and fees, and what they
-    leave unexplained as one at `price`, free of fees."""
+    leave unexplained as one at `price`, free of fees; each is a row, or no table would explain the books."""
     memory, lane = turn.memory, turn.memory.lanes[pair.id]
     instrument = memory.market.instruments[leg_instrument(pair, leg)]
     position = memory.ledger.positions[pair.id]
@@ -214,16 +216,16 @@ def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> No
         fee, usdt_mid = fee_of(turn, fill, instrument)
         fx_mid = fx_mid_of(memory) or Decimal(1)
         memory.ledger.book_fill(fill, instrument, tag, fx_mid=fx_mid, fee=fee, fee_usdt_mid=usdt_mid)
-        if fill in told:
-            rows.fill_row(turn, fill, pair.id, leg, fee, position.id, usdt_mid)
+        rows.fill_row(turn, fill, pair.id, leg, fee, position.id, usdt_mid)
 
 
 def _unseen(turn: Turn, instrument: Instrument, leg: str, off: Decimal, price: Decimal) -> tuple[Fill, ...]:
     """The execution that nobody told of; none where the told ones explain everything."""
     if not off:
         return ()
+    name = TradeId(f"{UNTOLD}{turn.memory.run_digest}-{turn.memory.seq}-{leg}")
     unseen = Fill(
-        instrument=instrument.id, trade_id=TradeId(f"watch-{turn.memory.seq}-{leg}"), client_order_id=None,
+        instrument=instrument.id, trade_id=name, client_order_id=None,
         venue_order_id=None, side=Side.BUY if off > 0 else Side.SELL, qty=abs(off), price=price,
         fee=Fee(ZERO, AssetId(instrument.quote)), liquidity=None, received_ns=turn.memory.now_ns, venue_ns=None,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 
 from arb.cli.reports.averages import Change, Costed, Movement, Stock, moving_average, shortage, total_average
-from arb.cli.reports.executions import KRW, ZERO, execution_of, funding_of
+from arb.cli.reports.executions import KRW, ZERO, Execution, execution_of, funding_of
 from arb.cli.reports.sheets import KST, Row, Sheets, kst_day, kst_text, moment, number
 from arb.cli.reports.tax_facts import (
     ContractLine,
@@ -32,6 +32,7 @@ from arb.domain.effects import Table
 from arb.domain.errors import ConfigError
 from arb.domain.instrument import InstrumentKind
 from arb.domain.money import EXACT, exact_sum
+from arb.engine.watching import UNTOLD
 
 NOT_ADVICE: Final = (
     "This is arithmetic over the engine's own records, not tax advice: it knows no tax rate, allowance or election, "
@@ -154,7 +155,7 @@ def tax_year(sheets: Sheets, year: int, *, mode: str, opening: Mapping[str, Stoc
         transfers=tuple(line for line in transfers if line.at is None or kst_day(line.at).year == year),
         held=tuple(held),
         missing=(
-            *_unknown_openings(by_asset, opening, balances), *_unvalued(found, contracts, year),
+            *_unknown_openings(by_asset, opening, balances), *_assumed(fills, year), *_unvalued(found, contracts, year),
             *_transfer_gaps(transfers, opening), *_snapshot_gaps(held, balances, year),
         ),
     )  # fmt: skip
@@ -280,6 +281,16 @@ def _held_before(asset: str, movements: Sequence[Movement], balances: Sequence[R
         if movement.at < at
     )
     return (EXACT.subtract(seen, known), kst_day(at)) if seen > known else None
+
+
+def _assumed(fills: Sequence[Execution], year: int) -> list[str]:
+    """Executions that no venue told: their price is a mark."""
+    return [
+        f"{fill.symbol}: {fill.qty:f} at {kst_text(fill.at)} KST ({fill.venue}) is assumed at the mark, no execution "
+        "was told; take its price and fee from the venue's statement"
+        for fill in fills
+        if fill.trade_id.startswith(UNTOLD) and kst_day(fill.at).year == year
+    ]
 
 
 def _unvalued(movements: Sequence[Movement], contracts: Sequence[ContractLine], year: int) -> list[str]:

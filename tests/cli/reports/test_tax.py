@@ -180,6 +180,14 @@ def test_what_cannot_be_valued_is_named_and_never_guessed(tmp_path: Path) -> Non
     assert "XRP: bought at 2026-03-01 10:00:00 KST (binance_spot 77) has no value in KRW" in found.missing
 
 
+def test_an_execution_that_no_venue_told_is_named(tmp_path: Path) -> None:
+    sheets = write(tmp_path, Table.FILLS, [fill("watch-7-a", "2026-03-01T10:00:00", qty="3")])
+
+    assert any(
+        text.startswith("KRW-XRP: 3 at 2026-03-01 10:00:00 KST (upbit) is assumed") for text in year_of(sheets).missing
+    )
+
+
 def test_the_document_and_the_rows_say_the_same_and_say_what_they_are_not(tmp_path: Path) -> None:
     sheets = write(tmp_path, Table.FILLS, [
         fill("1", "2026-03-01T10:00:00"), fill("2", "2026-03-02T10:00:00", side="sell", qty="4", price="1200", fee="2"),
