@@ -201,6 +201,15 @@ def test_without_tables_it_says_so_and_is_no_failure(empty: str, capsys: pytest.
     assert json.loads(capsys.readouterr().out)["total"]["trades"] == 0
 
 
+def test_a_mode_without_tables_points_to_those_that_have_some(
+    run: Whole, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shadow").symlink_to(run.data.root)
+    for command in ("report", "why"):
+        assert main([command, str(CONFIG), "--set", f"data_dir={tmp_path}/{{mode}}"]) == 0
+        assert "there are tables of shadow: choose with --mode" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -14,7 +14,7 @@ from typing import Final
 
 from arb.cli.reports.plots import histogram, scatter, stacked_bars, step_plot
 from arb.cli.reports.results import COMPONENTS, PairResult
-from arb.cli.reports.screen import ACTIVITY, HEADINGS, activity, amount, cost, plain_number, shown_price
+from arb.cli.reports.screen import ACTIVITY, HEADINGS, activity, amount, cost, plain_number, remarks, shown_price
 from arb.cli.reports.sheets import KST, kst_text
 from arb.cli.reports.statement import PnlLine, Statement
 from arb.domain.money import EXACT
@@ -64,7 +64,7 @@ def page(statement: Statement) -> str:
         "".join(f'<p class="bad">ERROR: {escape(fault)}</p>' for fault in statement.faults),
         "".join(f'<p class="note">{escape(note)}</p>' for note in statement.notes),
         tiles(statement),
-        "".join(f'<p class="remark">{escape(remark)}</p>' for remark in statement.remarks),
+        "".join(f'<p class="remark">{escape(remark)}</p>' for remark in remarks(statement)),
         plots(statement),
         *(_pnl(statement, currency) for currency in ("KRW", "USDT")),
         _activity(statement),

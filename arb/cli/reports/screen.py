@@ -39,10 +39,7 @@ def show(console: Console, statement: Statement) -> None:
         if grid.row_count:
             console.print()
             put(console, grid)
-    for item in statement.left_over:
-        text = f"left over on {item.pair}/{item.leg}: {item.qty:f} at a cost of {item.cost:,.2f} {_quote(item.leg)}"
-        console.print(text, highlight=False, soft_wrap=True)
-    for remark in statement.remarks:
+    for remark in remarks(statement):
         console.print(remark, highlight=False, soft_wrap=True, markup=False)
     for note in statement.notes:
         console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
@@ -58,6 +55,16 @@ def put(console: Console, grid: Grid) -> None:
     console.width = max(console.measure(grid, options=everything).maximum, edge)
     console.print(grid, crop=False, overflow="ignore")
     console.width = edge
+
+
+def remarks(statement: Statement) -> list[str]:
+    """What a reader should know besides: coins that no position holds, and how the numbers were put together."""
+    left = [
+        f"left over on {item.pair}/{item.leg}: {plain_number(item.qty)} at a cost of {item.cost:,.2f} "
+        f"{'KRW' if item.leg == 'a' else 'USDT'}"
+        for item in statement.left_over
+    ]
+    return [*left, *statement.remarks]
 
 
 def pnl_grid(statement: Statement, currency: str, name: str) -> Grid:
@@ -181,10 +188,6 @@ def duration(seconds: float | None) -> str:
         return "–"
     whole = round(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-
-
-def _quote(leg: str) -> str:
-    return "KRW" if leg == "a" else "USDT"
 
 
 def _bps(value: float | None) -> str:
