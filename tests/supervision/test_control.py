@@ -60,6 +60,13 @@ class Served:
     inbox: Inbox
     asked: trio.Event = attrs.field(factory=trio.Event)
     """Every venue was asked for its account."""
+    commanded: trio.Event = attrs.field(factory=trio.Event)
+    """A command is in the inbox."""
+
+    def put(self, command: Command) -> None:
+        """Into the inbox."""
+        self.inbox.put_account(command)
+        self.commanded.set()
 
     async def ask(self, command: str, **more: object) -> ControlAnswer:
         """One request of the operator."""
@@ -89,7 +96,7 @@ async def served(directory: Path, *, is_deciding: bool = True) -> AsyncIterator[
     clock, inbox = TrioClock(), Inbox()
     own = Served(directory / "control.sock", journal, engine, inbox)
     control = Control(
-        put=inbox.put_account,
+        put=own.put,
         clock=clock,
         view=partial(control_view, engine),
         reread=lambda: own.asked.set(),
@@ -291,8 +298,7 @@ async def test_a_decision_loop_that_stands_still_is_told_of_in_time(tmp_path: Pa
                 answers.append(await own.ask("pause"))
 
             nursery.start_soon(pause)
-            while own.inbox.statistics().account_waiting < 2:
-                await trio.lowlevel.checkpoint()
+            await own.commanded.wait()
             mock_clock.jump(APPLIED_S)
 
     assert not answers[0].ok
