@@ -17,6 +17,7 @@ from arb.cli.venue_access import VenueAccess
 from arb.domain.errors import ConfigError, CredentialsRefused, VenueUnavailable
 from arb.domain.events import FeesSeen
 from arb.domain.ids import FeedId, VenueId
+from arb.engine.accounting import read_from_ms
 from arb.venues.spec import Credentials
 from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.dial import split_url
@@ -100,7 +101,7 @@ def _venue_account(parts: Assembly, access: VenueAccess, credentials: Credential
             heard=orders.heard,
             heartbeat=WsHeartbeat(after_s=parts.heartbeat_s(access), within_s=PONG_WITHIN_S, text=None),
             max_connection_s=renewal_s(access),
-            bookings_since_ms=clock.wall_ns() // 1_000_000,
+            bookings_since_ms=read_from_ms(parts.engine.memory, clock.wall_ns()),
         )
     )
 

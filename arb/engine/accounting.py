@@ -23,7 +23,7 @@ from arb.domain.pair import Pair
 from arb.domain.tables import ACCOUNT_PARTS
 from arb.engine import rows
 from arb.engine.marking import fx_mid_of, mark_price
-from arb.engine.memory import Turn
+from arb.engine.memory import Memory, Turn
 from arb.engine.rows import KST_NS
 from arb.engine.view import HOUR_NS, leg_instrument, mid_of
 from arb.state.account import CASH, AccountState, KeyMark, Sighting, Valued, key_of, total_of, valued_at
@@ -180,7 +180,7 @@ def open_books(turn: Turn) -> None:
     legs = _told_legs(turn)
     if legs and _is_quiet(turn):
         own, _ = _own(turn, legs)
-        turn.memory.ledger.account.enter(_told(turn, legs), own)
+        turn.memory.ledger.account.enter(_told(turn, legs), own, turn.wall_ns())
 
 
 def reckon(turn: Turn) -> AccountState | None:
@@ -191,6 +191,12 @@ def reckon(turn: Turn) -> AccountState | None:
         return None
     account.price(sight.marks, sight.fx_mid)
     return account.reckon(sight)
+
+
+def read_from_ms(memory: Memory, wall_ns: int) -> int:
+    """From when on incomes and transfers have to be read: nothing counts twice, so rather an hour too much."""
+    seen_ns = memory.ledger.account.seen_wall_ns
+    return ((min(seen_ns, wall_ns) - HOUR_NS) if seen_ns else wall_ns) // 1_000_000
 
 
 # --- telling
@@ -220,6 +226,7 @@ def time_passed(turn: Turn) -> None:
     _publish(turn, found)
     if turn.memory.is_settling:
         return
+    account.seen_wall_ns = turn.wall_ns()
     day, kst_day = turn.memory.ledger.totals.day, (turn.wall_ns() + KST_NS) // DAY_NS
     if day != account.day:
         if account.day >= 0:

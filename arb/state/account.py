@@ -126,6 +126,10 @@ class AccountBook:
     residual_krw: Decimal = ZERO
     """Cash that residuals gained once they were gone."""
     residual_usdt: Decimal = ZERO
+    opened_wall_ns: int = 0
+    """When the opening was told; what venues booked earlier is in it. 0: not opened."""
+    seen_wall_ns: int = 0
+    """When the account was last looked at with every message of before taken in; 0: never."""
     day: int = -1
     """The day whose turn was written last, as is the next for the days of Korea."""
     kst_day: int = -1
@@ -143,11 +147,17 @@ class AccountBook:
         """Whether there is an opening to compare with."""
         return bool(self.treasury)
 
-    def enter(self, told: Mapping[str, Decimal], own: Mapping[str, Decimal]) -> None:
+    def is_before_opening(self, wall_ns: int) -> bool:
+        """Whether what a venue booked at that time was told with the opening already."""
+        return wall_ns < self.opened_wall_ns
+
+    def enter(self, told: Mapping[str, Decimal], own: Mapping[str, Decimal], wall_ns: int) -> None:
         """Take keys that are new into the treasury: what is told beyond the pairs' doing is treasury for good.
 
         Call it only while nothing is in flight.
         """
+        if not self.is_open:
+            self.opened_wall_ns = wall_ns
         for key, qty in told.items():
             if key not in self.treasury:
                 self.treasury[key] = EXACT.subtract(qty, own.get(key, ZERO))

@@ -110,7 +110,9 @@ class Ledger:
         self.holdings.see_contract(event)
 
     def see_transfer(self, event: TransferSeen, fx_mid: Decimal | None = None) -> bool:
-        """Book a deposit or withdrawal once; False: known already."""
+        """Book a deposit or withdrawal once; False: known already, or told with the opening."""
+        if event.done_ms is not None and self.account.is_before_opening(event.done_ms * 1_000_000):
+            return False
         if not self._is_first(f"transfer/{event.venue}/{event.transfer_id}"):
             return False
         self.account.transfer(key_of(event.venue, event.asset), event.amount, fx_mid)
@@ -161,10 +163,13 @@ class Ledger:
         return flows
 
     def book_funding(self, event: FundingPaid, pair: PairId | None, fx_mid: Decimal) -> FundingBooked | None:
-        """Book a funding payment once, to the position that was open at its settlement; None: known already.
+        """Book a funding payment once, to the position that was open at its settlement; None: known already, or
+        told with the opening.
 
         One that has ended gets it at its own closing FX and a new result. Without such a position it is retained.
         """
+        if self.account.is_before_opening(event.settled_ms * 1_000_000):
+            return None
         if not self._is_first(f"funding/{venue_of(event.instrument)}/{event.income_id}"):
             return None
         self.holdings.add_funding(venue_of(event.instrument), event.asset, event.amount)

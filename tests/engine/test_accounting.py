@@ -33,7 +33,7 @@ from arb.domain.pair import Direction, PairKind
 from arb.domain.tables import ACCOUNT_PARTS, COLUMNS
 from arb.engine import Engine, EngineConfig
 from arb.engine import rows as table_rows
-from arb.engine.accounting import GRACE_NS, SETTLED_NS, TOLERANCE_KRW, reckon, sighting
+from arb.engine.accounting import GRACE_NS, SETTLED_NS, TOLERANCE_KRW, read_from_ms, reckon, sighting
 from arb.engine.memory import Turn
 from arb.state.account import AccountState
 from arb.storage.codec import decode_value, encode_value
@@ -487,6 +487,27 @@ def test_wallets_are_written_at_midnight_in_korea_with_coins_of_no_pair_and_cont
     assert isinstance(midnight, int)
     assert midnight % (DAY_S * SECOND) == 0
     assert [row["occasion"] for row in account.rows(Table.ACCOUNT)] == ["day"]
+
+
+def test_what_venues_booked_before_the_opening_moves_nothing_and_a_restart_reads_from_where_it_was() -> None:
+    account = opened()
+    memory = account.engine.memory
+    assert read_from_ms(memory, account.wall_ns) == account.wall_ns // 1_000_000
+    account.pass_time(2)
+    earlier_ns = memory.ledger.account.opened_wall_ns - SECOND
+    account.paid(D(3), earlier_ns, "old")
+    account.put(
+        TransferSeen(
+            at_ns=account.now_ns, venue=UPBIT, transfer_id="old", amount=D(9), asset=USDT,
+            done_ms=earlier_ns // 1_000_000,
+        )
+    )  # fmt: skip
+    account.tell()
+
+    assert account.rows(Table.FUNDING) == account.rows(Table.TRANSFERS) == []
+    assert is_rounding(account.state())
+    later_ns = account.wall_ns + DAY_S * SECOND
+    assert read_from_ms(memory, later_ns) == (memory.ledger.account.seen_wall_ns - 3600 * SECOND) // 1_000_000
 
 
 def test_the_account_survives_being_written_and_read_back() -> None:

@@ -124,14 +124,14 @@ def test_a_transfer_is_written_with_what_the_venue_told_of_it() -> None:
     account.put(
         TransferSeen(
             at_ns=account.now_ns, venue=VenueId("upbit"), transfer_id="w1", amount=D("-100.5"), asset=USDT,
-            fee=D("0.5"), network="TRX", done_ms=1_790_000_000_000,
+            fee=D("0.5"), network="TRX", done_ms=1_790_000_100_000,
         )
     )  # fmt: skip
 
     (row,) = account.rows(Table.TRANSFERS)
     assert set(row) == set(COLUMNS[Table.TRANSFERS])
     assert (row["amount"], row["fee"], row["direction"], row["network"]) == (D("100.5"), D("0.5"), "out", "TRX")
-    assert row["time_ns"] == 1_790_000_000_000 * 1_000_000
+    assert row["time_ns"] == 1_790_000_100_000 * 1_000_000
 
 
 class Paying(Exchange):

@@ -28,7 +28,7 @@ def sight(krw: str = "1000", usdt: str = "10", coin: str = "0", **changes: Any) 
 
 def entered(book: AccountBook, found: Sighting) -> AccountBook:
     """The book with what is told as its opening."""
-    book.enter(found.told, found.own)
+    book.enter(found.told, found.own, 5)
     book.price(found.marks, found.fx_mid)
     return book
 
@@ -92,6 +92,15 @@ def test_a_transfer_before_the_opening_is_in_it() -> None:
     entered(book, sight(usdt="12"))
 
     assert shown(book.reckon(sight(usdt="12"))) == {"equity": D(19_000), "opening": D(19_000)}
+
+
+def test_what_was_booked_before_the_opening_is_in_it() -> None:
+    assert not AccountBook().is_before_opening(0)
+    book = entered(opened(), sight(usdt="12"))
+
+    assert book.opened_wall_ns == 5
+    assert book.is_before_opening(4)
+    assert not book.is_before_opening(5)
 
 
 def test_a_coin_that_nothing_prices_counts_on_neither_side_until_something_does() -> None:
