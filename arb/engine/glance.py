@@ -49,6 +49,8 @@ def wants_look(memory: Memory, config: EngineConfig, sight: PairSight) -> bool:
     if lane.legs or memory.is_settling:
         return False
     position = memory.ledger.positions.get(sight.pair)
+    if position is None and memory.now_ns < lane.gated_until_ns:
+        return False
     books = memory.market.books
     a, b = sight.book_a or books.get(sight.a), sight.book_b or books.get(sight.b)
     sight.book_a, sight.book_b = a, b

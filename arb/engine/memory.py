@@ -117,6 +117,8 @@ class Lane:
     """So near that closing may reach as far as an escalated order."""
     wallet_closed_ns: int | None = None
     wallet_reopened_ns: int | None = None
+    gated_until_ns: int = NEVER_NS
+    """Until then no book is looked at for an entry: the gate refused for what no book changes."""
     identity_checked: str = ""
     """Run and risk day on which both instruments were last compared."""
     is_other_asset: bool = False

@@ -32,6 +32,15 @@ from arb.strategy.api import PairView, Strategy
 
 ZERO: Final = Decimal(0)
 MINUTE_NS: Final = 60_000_000_000
+GATED_NS: Final = 100_000_000
+"""How long a flat pair rests after a refusal that no book changes."""
+BOOKLESS: Final = frozenset(
+    {
+        "trading_state", "draining", "not_armed", "pair_blocked", "order_rate", "max_open_positions", "max_incidents",
+        "daily_loss", "drawdown", "losing_streak", "funding_day", "maintenance_settle", "maintenance_ahead",
+    }
+)  # fmt: skip
+"""Refusals of the gate that come from elsewhere."""
 
 
 def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any, Any]) -> None:
@@ -58,6 +67,8 @@ def look(turn: Turn, item: PairConfig, strategy: Strategy[Any, Any, Any]) -> Non
         return
     refusal = admit(answer.intent, risk_view(memory, turn.config, view, answer.intent, lane))
     if refusal is not None:
+        if refusal.reason in BOOKLESS:
+            lane.gated_until_ns = memory.now_ns + GATED_NS
         refuse(turn, item.pair, answer.intent.direction, refusal.reason, is_safety=refusal.is_safety)
         return
     if plan(turn, item.pair, view, answer.intent):
