@@ -7,7 +7,10 @@ import pytest
 from arb.domain.events import ArmingSeen, FeesSeen
 from arb.domain.fees import FeeSchedule
 from arb.domain.ids import PairId
-from arb.engine import trading
+from arb.engine import EngineConfig, Memory, PairConfig, trading
+from arb.engine.memory import Lane
+from arb.engine.view import view_of
+from arb.strategy.api import PairView
 from tests.engine.exchange import MS, A, D, Exchange, cheap, fresh
 
 BTC = PairId("BTC")
@@ -17,11 +20,10 @@ BTC = PairId("BTC")
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Moments of whole looks."""
     found: list[int] = []
-    whole = trading.view_of
 
-    def noted(memory, config, item, lane):  # type: ignore[no-untyped-def]  # as `view_of`
+    def noted(memory: Memory, config: EngineConfig, item: PairConfig, lane: Lane) -> PairView | None:
         found.append(memory.now_ns)
-        return whole(memory, config, item, lane)
+        return view_of(memory, config, item, lane)
 
     monkeypatch.setattr(trading, "view_of", noted)
     return found
