@@ -258,7 +258,7 @@ class Assembly:
             instruments=tuple(access.instruments.values()),
             interval_s=self.around.status_every_s,
             latest_key=f"status/{access.spec.venue}",
-            on_maintenance=self.boards[access.spec.venue].see_maintenance,
+            board=self.boards[access.spec.venue],
         )
         await poll_status(
             poll,

@@ -151,7 +151,7 @@ def _restrictions(desk: Desk, _sent: Sent, now_ns: int) -> Found:
 
 
 def _coins(desk: Desk, _sent: Sent, now_ns: int) -> Found:
-    is_open = not desk.is_faulty(FaultKind.MAINTENANCE, now_ns)
+    is_open = not any(desk.is_faulty(kind, now_ns) for kind in (FaultKind.MAINTENANCE, FaultKind.WALLET_CLOSED))
     names = sorted(
         {str(one) for each in desk.instruments.values() for one in (each.base, each.quote)}
         | {str(one.asset) for one in desk.balances()}

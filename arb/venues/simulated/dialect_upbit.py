@@ -133,7 +133,14 @@ class UpbitDialect:
             case ["market", "all"]:
                 details = first(sent, "is_details") or first(sent, "isDetails")
                 return body_answer(
-                    [public.market_row(tape, with_details=details == "true") for tape in self.tapes.values()]
+                    [
+                        public.market_row(
+                            tape,
+                            with_details=details == "true",
+                            is_warned=self.desk.is_faulty(FaultKind.CAUTION, now_ns, tape.instrument.symbol),
+                        )
+                        for tape in self.tapes.values()
+                    ]
                 )
             case ["ticker", "all"]:
                 quotes = many(sent, "quote_currencies")

@@ -224,8 +224,8 @@ def instrument_row(tape: Tape) -> Row:
     }
 
 
-def market_row(tape: Tape, *, with_details: bool) -> Row:
-    """One row of GET /v1/market/all."""
+def market_row(tape: Tape, *, with_details: bool, is_warned: bool) -> Row:
+    """One row of GET /v1/market/all; `is_warned`: of a soaring deposit, beside what the instrument has."""
     base = str(tape.instrument.base)
     row: Row = {"market": tape.instrument.symbol, "korean_name": base, "english_name": base}
     if with_details:
@@ -234,7 +234,7 @@ def market_row(tape: Tape, *, with_details: bool) -> Row:
             "DEPOSIT_AMOUNT_SOARING": "deposit_soaring", "GLOBAL_PRICE_DIFFERENCES": "global_price_difference",
             "CONCENTRATION_OF_SMALL_ACCOUNTS": "small_accounts",
         }  # fmt: skip
-        held = {one.value for one in tape.instrument.cautions}
+        held = {one.value for one in tape.instrument.cautions} | ({"deposit_soaring"} if is_warned else set())
         row["market_event"] = {
             "warning": "warning" in held,
             "caution": {name: ours in held for name, ours in cautions.items()},

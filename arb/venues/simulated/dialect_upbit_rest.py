@@ -165,7 +165,8 @@ def wallets(desk: Desk, _ask: Ask, now_ns: int) -> HttpAnswer:
     """GET /v1/status/wallet"""
     updated = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).isoformat(timespec="milliseconds")
     assets = sorted({str(one) for each in desk.instruments.values() for one in (each.base, each.quote)})
-    state = "paused" if desk.is_faulty(FaultKind.MAINTENANCE, now_ns) else "working"
+    is_closed = any(desk.is_faulty(kind, now_ns) for kind in (FaultKind.MAINTENANCE, FaultKind.WALLET_CLOSED))
+    state = "paused" if is_closed else "working"
     return body_answer([
         {"currency": asset, "wallet_state": state, "block_state": "normal", "block_height": now_ns // 600_000_000_000,
          "block_updated_at": updated, "block_elapsed_minutes": 1, "net_type": asset, "network_name": asset}

@@ -13,7 +13,7 @@ import attrs
 from arb.domain.depth import Depth
 from arb.domain.events import FundingRateSeen, FxSeen
 from arb.domain.ids import FeedId, InstrumentId
-from arb.domain.instrument import Instrument
+from arb.domain.instrument import Caution, Instrument
 from arb.ports import Trade
 from arb.venues.spec.requests import HttpRequest, HttpResponse
 
@@ -80,11 +80,14 @@ class Fault:
 
 @attrs.frozen(kw_only=True)
 class StatusSeen:
-    """Maintenance and trading status as the stream tells it."""
+    """Maintenance, trading status and warnings."""
 
     instrument: InstrumentId | None
+    """None: the venue as a whole."""
     is_tradable: bool
     detail: str
+    cautions: frozenset[Caution] | None = None
+    """The venue's warnings about the instrument; None: not told."""
 
 
 Inbound = (

@@ -112,7 +112,7 @@ class UpbitMarket:
         raise ProtocolError("upbit", f"the answer holds no book of {instrument}")
 
     def status_requests(self, symbols: tuple[str, ...]) -> tuple[HttpRequest, ...]:
-        """The list of markets: one that is gone from it can no longer be traded."""
+        """The list of markets with their warnings: one that is gone from it can no longer be traded."""
         if not symbols:
             return ()
         return (HttpRequest(method="GET", path="/v1/market/all", query="is_details=true", bucket="market"),)
@@ -120,14 +120,18 @@ class UpbitMarket:
     def parse_status(
         self, symbols: tuple[str, ...], answers: tuple[HttpResponse, ...], received_ns: int
     ) -> tuple[FundingRateSeen | FxSeen | StatusSeen, ...]:
-        """Symbols that are no longer listed; nothing is said of the others, whose state the stream tells."""
+        """Whether each symbol is listed, and its warnings; whether a listed one trades, the stream tells."""
         if not answers:
             return ()
-        listed = {row.market for row in body_of("upbit", answers[0], _MARKETS)}
+        listed = {row.market: row for row in body_of("upbit", answers[0], _MARKETS)}
         return tuple(
-            StatusSeen(instrument=instrument_id("upbit", symbol), is_tradable=False, detail="not listed")
+            StatusSeen(
+                instrument=instrument_id("upbit", symbol),
+                is_tradable=symbol in listed,
+                detail="listed" if symbol in listed else "not listed",
+                cautions=_cautions(listed[symbol]) if symbol in listed else None,
+            )
             for symbol in symbols
-            if symbol not in listed
         )
 
     def time_request(self) -> HttpRequest | None:

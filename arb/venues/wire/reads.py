@@ -15,12 +15,12 @@ import attrs
 import trio
 
 from arb.domain.errors import ProtocolError, RateLimited, VenueUnavailable
-from arb.domain.events import FundingRateSeen, FxSeen, InstrumentSeen
-from arb.domain.ids import InstrumentId
-from arb.domain.instrument import Instrument, InstrumentStatus
+from arb.domain.events import FundingRateSeen, FxSeen
+from arb.domain.instrument import Instrument
 from arb.ports import Clock, EventSink
 from arb.venues.spec import MarketSpec, Priority, StatusSeen
 from arb.venues.wire.http import HttpClient
+from arb.venues.wire.status import VenueStatusBoard
 
 log = logging.getLogger("arb.source")
 OFFSET_SAMPLES: Final = 3
@@ -95,19 +95,18 @@ class StatusPoll:
     interval_s: float
     latest_key: str
     """Prefix of the keys under which the answers wait in the inbox."""
-    on_maintenance: Callable[[bool, str], None] | None = None
-    """Told whether the venue as a whole is closed, and why; None: it has no such word."""
+    board: VenueStatusBoard | None = None
+    """Told of the state of venue and instruments; None: nothing is traded there."""
 
 
 async def poll_status(
     poll: StatusPoll, http: HttpClient, clock: Clock, sink: EventSink, on_answer: Callable[[bool], None]
 ) -> Never:
     """Ask at once and then every interval; failures are told and asked again, never faster than the venue allows."""
-    known = {instrument.id: instrument for instrument in poll.instruments}
     while True:
         wait_s = poll.interval_s
         try:
-            await read_status(poll, http, clock, sink, known)
+            await read_status(poll, http, clock, sink)
             on_answer(True)
         except RateLimited as error:
             wait_s = max(wait_s, error.retry_after_s)
@@ -118,10 +117,8 @@ async def poll_status(
         await trio.sleep(wait_s)
 
 
-async def read_status(
-    poll: StatusPoll, http: HttpClient, clock: Clock, sink: EventSink, known: dict[InstrumentId, Instrument]
-) -> None:
-    """One round: funding and bank rates go to the inbox, a change of tradability as a new `InstrumentSeen`."""
+async def read_status(poll: StatusPoll, http: HttpClient, clock: Clock, sink: EventSink) -> None:
+    """One round: funding and bank rates go to the inbox, the state of venue and instruments to the board."""
     requests = poll.market.status_requests(poll.symbols)
     answers = tuple([await http.read(request, Priority.QUERY) for request in requests])
     for found in poll.market.parse_status(poll.symbols, answers, clock.monotonic_ns()):
@@ -131,18 +128,13 @@ async def read_status(
             case FxSeen():
                 sink.put_latest(poll.latest_key, found)
             case StatusSeen():
-                _tell(found, poll, known, clock, sink)
+                _tell(found, poll)
 
 
-def _tell(
-    status: StatusSeen, poll: StatusPoll, known: dict[InstrumentId, Instrument], clock: Clock, sink: EventSink
-) -> None:
-    if status.instrument is None and poll.on_maintenance is not None:
-        poll.on_maintenance(not status.is_tradable, status.detail)
-    instrument = known.get(status.instrument) if status.instrument is not None else None
-    if instrument is None:
+def _tell(status: StatusSeen, poll: StatusPoll) -> None:
+    if poll.board is None:
         return
-    now = InstrumentStatus.TRADING if status.is_tradable else InstrumentStatus.HALTED
-    if instrument.status is not now:
-        known[instrument.id] = attrs.evolve(instrument, status=now)
-        sink.put_account(InstrumentSeen(at_ns=clock.monotonic_ns(), instrument=known[instrument.id]))
+    if status.instrument is None:
+        poll.board.see_maintenance(not status.is_tradable, status.detail)
+    elif (instrument := next((one for one in poll.instruments if one.id == status.instrument), None)) is not None:
+        poll.board.see_instrument(instrument, "list", status)

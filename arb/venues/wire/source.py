@@ -20,9 +20,9 @@ import trio
 
 from arb.domain.depth import DepthSource
 from arb.domain.errors import ProtocolError, RateLimited, TransientError, VenueUnavailable
-from arb.domain.events import DepthSeen, FundingRateSeen, InstrumentSeen
+from arb.domain.events import DepthSeen, FundingRateSeen
 from arb.domain.ids import InstrumentId, VenueId, symbol_of
-from arb.domain.instrument import Instrument, InstrumentStatus
+from arb.domain.instrument import Instrument
 from arb.ports import Clock, Dialer, EventSink, MarketTap, Trade
 from arb.venues.spec import (
     Alive,
@@ -287,12 +287,10 @@ class Stream:
                 assert_never(inbound)
 
     def _tell_status(self, status: StatusSeen) -> None:
-        now_ns = self._parts.clock.monotonic_ns()
         if status.instrument is None:
             self._parts.board.see_maintenance(not status.is_tradable, status.detail)
         elif (instrument := self._parts.instruments.get(status.instrument)) is not None:
-            now = InstrumentStatus.TRADING if status.is_tradable else InstrumentStatus.HALTED
-            self._parts.sink.put_account(InstrumentSeen(at_ns=now_ns, instrument=attrs.evolve(instrument, status=now)))
+            self._parts.board.see_instrument(instrument, "stream", status)
 
     async def _fetch(self, need: NeedSnapshot, nursery: trio.Nursery) -> None:
         """Fetch a snapshot, at a bounded pace however often it is asked for."""

@@ -1,6 +1,7 @@
-"""The one word on a venue: condition, wallets and rate budget, put together from everyone who knows a part.
+"""The one word on a venue and its instruments, put together from everyone who knows a part.
 
-Owns: the newest part of each, and what was told last; nobody else makes a `VenueStatus`.
+Owns: the newest part of each, and what was told last; nobody else makes a `VenueStatus`, or an `InstrumentSeen` after
+the start.
 Never: repeats itself, or decides what a condition forbids.
 Units: `_ns` monotonic, `_s` seconds of Trio's clock.
 """
@@ -15,10 +16,11 @@ import attrs
 import trio
 
 from arb.domain.errors import ProtocolError, RateLimited, VenueUnavailable
-from arb.domain.events import VenueCondition, VenueStatus, WalletState
-from arb.domain.ids import AssetId, VenueId
+from arb.domain.events import InstrumentSeen, VenueCondition, VenueStatus, WalletState
+from arb.domain.ids import AssetId, InstrumentId, VenueId
+from arb.domain.instrument import Instrument, InstrumentStatus
 from arb.ports import Clock, EventSink
-from arb.venues.spec import AccountProtocol, Priority, Stamp
+from arb.venues.spec import AccountProtocol, Priority, Stamp, StatusSeen
 from arb.venues.wire.http import HttpClient
 from arb.venues.wire.order_http import OrderHttp
 from arb.venues.wire.rate_limit import RateLimiter, RateStatistics
@@ -41,6 +43,8 @@ class VenueStatusBoard:
         self._closed_reason = ""
         self._silent_until_ns = 0
         self._reached_ns: int | None = None
+        self._instruments: dict[InstrumentId, Instrument] = {}
+        self._halted_by: dict[InstrumentId, set[str]] = {}
         self._silent_reason = ""
         self._wallets: tuple[WalletState, ...] = ()
         self._free_slots: int | None = None
@@ -56,6 +60,20 @@ class VenueStatusBoard:
         if is_reachable or self._reached_ns is None:
             self._reached_ns = self._clock.monotonic_ns()
         self._tell()
+
+    def see_instrument(self, instrument: Instrument, teller: str, seen: StatusSeen) -> None:
+        """What one teller (a stream, a list) says of an instrument with these rules; halted where any says so."""
+        before = self._instruments.get(instrument.id, instrument)
+        halted_by = self._halted_by.setdefault(instrument.id, set())
+        (halted_by.discard if seen.is_tradable else halted_by.add)(teller)
+        now = attrs.evolve(
+            before,
+            status=_status(before.status, is_halted=bool(halted_by)),
+            cautions=before.cautions if seen.cautions is None else seen.cautions,
+        )
+        self._instruments[instrument.id] = now
+        if now != before:
+            self._sink.put_account(InstrumentSeen(at_ns=self._clock.monotonic_ns(), instrument=now))
 
     def see_wallets(self, wallets: tuple[WalletState, ...]) -> None:
         """All states that matter; an asset left out is unknown."""
@@ -93,6 +111,13 @@ class VenueStatusBoard:
             wallets=self._wallets,
             free_order_slots=self._free_slots,
         )
+
+
+def _status(before: InstrumentStatus, *, is_halted: bool) -> InstrumentStatus:
+    """What is being delisted or takes cancels only stays so."""
+    if is_halted:
+        return InstrumentStatus.HALTED
+    return InstrumentStatus.TRADING if before is InstrumentStatus.HALTED else before
 
 
 async def watch_rate(board: VenueStatusBoard, limiter: RateLimiter, every_s: float) -> Never:

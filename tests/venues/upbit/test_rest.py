@@ -81,8 +81,14 @@ def test_depth_over_rest_is_sequenced_by_its_time() -> None:
 
 
 def test_a_market_gone_from_the_list_is_not_tradable() -> None:
-    seen = UPBIT.parse_status(("KRW-BTC", "KRW-GONE"), (answer(MARKETS),), 1)
-    assert seen == (StatusSeen(instrument=InstrumentId("upbit:KRW-GONE"), is_tradable=False, detail="not listed"),)
+    there, gone = UPBIT.parse_status(("KRW-BTC", "KRW-GONE"), (answer(MARKETS),), 1)
+
+    assert isinstance(there, StatusSeen)
+    assert (there.is_tradable, there.cautions) == (
+        True,
+        frozenset((Caution.GLOBAL_PRICE_DIFFERENCE, Caution.WARNING)),
+    )
+    assert gone == StatusSeen(instrument=InstrumentId("upbit:KRW-GONE"), is_tradable=False, detail="not listed")
 
 
 def test_time_comes_from_the_date_header() -> None:

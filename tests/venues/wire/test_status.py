@@ -14,14 +14,17 @@ import trio
 from trio.testing import MockClock
 
 from arb.domain.errors import VenueUnavailable
-from arb.domain.events import VenueCondition, VenueStatus, WalletState
+from arb.domain.events import InstrumentSeen, VenueCondition, VenueStatus, WalletState
 from arb.domain.ids import AssetId, VenueId
+from arb.domain.instrument import Caution
 from arb.ports import Endpoint
-from arb.venues.spec import AccountProtocol, Bucket, HttpRequest, HttpResponse, Priority, Stamp
+from arb.venues.simulated.models import FaultKind
+from arb.venues.spec import AccountProtocol, Bucket, HttpRequest, HttpResponse, Priority, Stamp, StatusSeen
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpTarget, open_http
 from arb.venues.wire.order_http import OrderTarget, open_order_http
 from arb.venues.wire.rate_limit import RateLimiter
+from arb.venues.wire.reads import StatusPoll, poll_status
 from arb.venues.wire.status import (
     PLENTY,
     VenueStatusBoard,
@@ -30,7 +33,8 @@ from arb.venues.wire.status import (
     watch_order_lines,
     watch_rate,
 )
-from tests.venues.town import open_town
+from tests.strategies import A_BTC, instrument
+from tests.venues.town import fault, open_town
 from tests.venues.wire.wire_fakes import HERE, VENUE, Inbox, Rules, ScriptedDialer, TrioClock, serve_http
 
 BTC, ETH = AssetId("BTC"), AssetId("ETH")
@@ -210,3 +214,56 @@ async def test_a_venue_that_takes_no_orders_is_down_and_up_again_with_its_connec
                 (VenueCondition.UP, ""),
             ]
             nursery.cancel_scope.cancel()
+
+
+async def test_an_instrument_is_halted_as_long_as_anyone_says_so_and_keeps_its_warnings(
+    autojump_clock: MockClock,
+) -> None:
+    inbox = Inbox()
+    board, rules = VenueStatusBoard(VENUE, TrioClock(), inbox), instrument(A_BTC)
+
+    def say(teller: str, is_tradable: bool, cautions: frozenset[Caution] | None = None) -> None:
+        told = StatusSeen(instrument=A_BTC, is_tradable=is_tradable, detail="", cautions=cautions)
+        board.see_instrument(rules, teller, told)
+
+    say("list", True, frozenset())
+    say("stream", False)
+    say("list", True, frozenset([Caution.WARNING]))
+    say("list", False)
+    say("stream", True)
+    say("list", True, frozenset())
+
+    seen = [one.instrument for one in inbox.events() if isinstance(one, InstrumentSeen)]
+    assert [(one.status.value, len(one.cautions)) for one in seen] == [("halted", 0), ("halted", 1), ("trading", 0)]
+
+
+async def test_a_warning_of_the_venue_reaches_us_and_goes_again(autojump_clock: MockClock) -> None:
+    async with open_town(fault("upbit", FaultKind.CAUTION, at_s=20, duration_s=30)) as town:
+        market, inbox = town.spec("upbit").market, Inbox()
+        assert market is not None
+        rules = town.instruments("upbit")
+        poll = StatusPoll(
+            market=market,
+            symbols=tuple(one.symbol for one in rules),
+            instruments=rules,
+            interval_s=10.0,
+            latest_key="status",
+            board=VenueStatusBoard(VenueId("upbit"), town.clock, inbox),
+        )
+        with trio.move_on_after(80):
+            await poll_status(poll, town.http["upbit"], town.clock, inbox, lambda _is_ok: None)
+
+        seen = [one.instrument for one in inbox.events() if isinstance(one, InstrumentSeen)]
+        assert [one.cautions for one in seen if one.symbol == "KRW-BTC"] == [{Caution.DEPOSIT_SOARING}, frozenset()]
+
+
+@pytest.mark.parametrize("venue", ["upbit", "binance_spot"])
+async def test_closed_wallets_are_told_where_the_venue_trades_on(venue: str, autojump_clock: MockClock) -> None:
+    async with open_town(fault(venue, FaultKind.WALLET_CLOSED)) as town:
+        protocol = town.account(venue)
+        request = protocol.wallets_request(town.stamp())
+        assert request is not None
+        states = protocol.parse_wallets(await town.http[venue].read(request))
+
+        assert states
+        assert not any(one.deposit or one.withdraw for one in states)
