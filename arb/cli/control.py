@@ -42,13 +42,15 @@ async def ask(path: Path, request: ControlRequest) -> ControlAnswer | None:
 
     Raises:
         ConfigError: the socket is not ours to open.
-        TransientError: the engine took the request and did not answer.
+        TransientError: the engine took the request and did not answer, or is asked by too many.
     """
     try:
         with socket_address(path) as address:
             stream = await trio.open_unix_socket(address)
     except (FileNotFoundError, ConnectionRefusedError):
         return None
+    except BlockingIOError as error:
+        raise TransientError(f"{path}: too many others wait there; try again") from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; run this as the engine's user") from error
     async with stream:
