@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arb.domain.depth import Depth
-from arb.domain.effects import Alert, Effect, QueryAccount, Record, Severity, Table
+from arb.domain.effects import Alert, Effect, Publish, QueryAccount, Record, Severity, Table
 from arb.domain.events import (
     ArmingSeen,
     Command,
@@ -38,7 +38,8 @@ from arb.engine.memory import Turn
 from arb.state.account import AccountState
 from arb.storage.codec import decode_value, encode_value
 from tests import strategies as make
-from tests.engine.exchange import FX, SECOND, START_NS, WALL_NS, A, B, config, rules
+from tests.engine.exchange import FX, SECOND, START_NS, WALL_NS, A, B, cheap, config, fresh, rules
+from tests.engine.test_limits import started
 from tests.engine.vault import Vault
 
 D = Decimal
@@ -569,3 +570,22 @@ def test_funding_of_no_position_is_retained_income_and_none_counts_twice() -> No
     assert account.rows(Table.FUNDING)[0]["position"] is None
     assert account.engine.memory.ledger.totals.realised_usdt == 3
     assert is_rounding(account.state())
+
+
+def test_exposure_to_usdt_is_published_and_an_entry_beyond_its_limit_is_refused_by_name() -> None:
+    exchange = started(fresh(), max_fx_exposure_usdt=D(500))
+    exchange.run(3, cheap(70))
+    assert not exchange.submitted
+    assert "max_fx_exposure" in {lane.refusal.partition("|")[2] for lane in exchange.engine.memory.lanes.values()}
+
+    exchange = started(fresh(), max_fx_exposure_usdt=D(6_000))
+    exchange.run(3, cheap(70))
+    (row,) = exchange.rows(Table.POSITIONS)
+    shown = [
+        dict(effect.values)["fx_exposure_usdt"]
+        for step in exchange.effects
+        for effect in step
+        if isinstance(effect, Publish) and effect.topic == "portfolio"
+    ]
+    assert shown[0] == 0
+    assert shown[-1] == row["qty_b"] * row["entry_price_b"]
