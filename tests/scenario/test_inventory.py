@@ -19,7 +19,12 @@ from arb.venues.simulated.market import MarketPlan
 from tests.scenario.whole import CONFIG, Whole, config_of, run_whole
 
 INVENTORY = CONFIG.with_name("inventory.toml")
-AGAINST_PERPETUAL = ("pairs.BTC.b=binance_usdm:BTCUSDT", "pairs.BTC.kind=spot_perp", "fx.home_usdt=15000")
+AGAINST_PERPETUAL = (
+    "pairs.BTC.b=binance_usdm:BTCUSDT",
+    "pairs.BTC.kind=spot_perp",
+    "fx.home_usdt=15000",
+    "paper.holdings=[]",
+)
 PARTS = ("spread_krw", "slippage_krw", "fees_krw", "funding_krw", "fx_krw", "rounding_krw")
 KINDS = pytest.mark.parametrize("kind", ["spot_spot", "spot_perp"])
 D = Decimal
