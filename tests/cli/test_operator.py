@@ -219,7 +219,8 @@ def test_real_orders_are_permitted_taken_back_and_refused_on_what_nobody_can_exp
     data = tmp_path / "{mode}"
 
     before = start("live", *words, data=data, live_trading="1")
-    before.until(lambda: "permission_file_missing" in before.said(), "shadow")
+    before.until_ready()
+    assert "permission_file_missing" in before.said()
     before.send(signal.SIGTERM)
     assert before.code() == 0
 
