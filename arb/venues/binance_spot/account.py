@@ -21,11 +21,12 @@ from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
 from arb.domain.order import Balance
 from arb.venues.answers import decoded
+from arb.venues.binance_codec import BinanceOrders
 from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_spot.errors import judge
-from arb.venues.binance_spot.orders import BinanceSpotOrders, SpotOrderBody, spot_facts
+from arb.venues.binance_spot.orders import SPOT_ORDERS, SpotOrderBody, spot_facts
 from arb.venues.binance_spot.private import frame_facts
 from arb.venues.binance_transfers import TRANSFERS_COUNT, parse_transfers, transfers_requests
 from arb.venues.exact import check_amounts
@@ -254,9 +255,9 @@ class BinanceSpotAccounts:
         """A fresh private stream."""
         return BinanceSpotAccount(credentials, instruments)
 
-    def orders(self, credentials: Credentials) -> BinanceSpotOrders:
+    def orders(self, credentials: Credentials) -> BinanceOrders:
         """An order codec."""
-        return BinanceSpotOrders(credentials)
+        return BinanceOrders(credentials, SPOT_ORDERS)
 
 
 def _fees(instrument: Instrument, answer: HttpResponse) -> FeeSchedule:

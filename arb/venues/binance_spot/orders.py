@@ -16,20 +16,18 @@ from typing import Final
 
 import msgspec
 
-from arb.domain.effects import Cancel, Query
+from arb.domain.effects import Query
 from arb.domain.errors import ProtocolError
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id, symbol_of
-from arb.domain.instrument import Instrument
-from arb.domain.order import ApprovedOrder, Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, Side, TimeInForce
+from arb.domain.order import Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, Side, TimeInForce
 from arb.venues.answers import decoded, ns_of, plain
-from arb.venues.binance_orders import AT_ONCE, SIDES, STATES, BinanceOrderRequests, OrderPaths, no_such_form
-from arb.venues.binance_signing import BinanceSigner
+from arb.venues.binance_codec import BinanceMarket
+from arb.venues.binance_orders import AT_ONCE, SIDES, STATES, OrderPaths, no_such_form
 from arb.venues.binance_spot.errors import judge
 from arb.venues.exact import check_amounts
-from arb.venues.order_answers import Facts, OrderAnswers
-from arb.venues.refusals import require_success
-from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
+from arb.venues.order_answers import Facts
+from arb.venues.spec import HttpResponse
 
 _LIMIT_FORMS: Final = {
     TimeInForce.GTC: "type=LIMIT&timeInForce=GTC",
@@ -94,72 +92,6 @@ _ORDER: Final = msgspec.json.Decoder(SpotOrderBody)
 _TRADES: Final = msgspec.json.Decoder(list[SpotTradeBody])
 
 
-class BinanceSpotOrders:
-    """OrderCodec of Binance spot."""
-
-    __slots__ = ("_requests",)
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._requests = BinanceOrderRequests(BinanceSigner(credentials), _PATHS)
-
-    def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
-        """POST /api/v3/order."""
-        return self._requests.submit(order.request, instrument, stamp)
-
-    def cancel(self, cancel: Cancel, stamp: Stamp) -> HttpRequest:
-        """DELETE /api/v3/order."""
-        return self._requests.cancel(cancel, stamp)
-
-    @property
-    def most_cancels(self) -> int:
-        """The spot market cancels by name one at a time."""
-        return 1
-
-    def cancel_many(self, cancels: tuple[Cancel, ...], stamp: Stamp) -> HttpRequest:
-        """Of one."""
-        (one,) = cancels
-        return self.cancel(one, stamp)
-
-    def query(self, query: Query, stamp: Stamp) -> HttpRequest:
-        """GET /api/v3/order."""
-        return self._requests.query(query, stamp)
-
-    def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
-        """GET /api/v3/myTrades of the order, where it has executions."""
-        return self._requests.trades(query, update, stamp)
-
-    def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> Facts:
-        """A FULL answer, executions first, or a refusal."""
-        return _ANSWERS.to_submit(order.request, answer, received_ns)
-
-    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
-        """The order as it ended."""
-        return _ANSWERS.to_cancel(cancel, answer, received_ns)
-
-    def parse_cancel_many(self, cancels: tuple[Cancel, ...], answer: HttpResponse, received_ns: int) -> Facts:
-        """Of one."""
-        (one,) = cancels
-        return self.parse_cancel(one, answer, received_ns)
-
-    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
-        """The order as it stands, without its executions (see `trades`)."""
-        return _ANSWERS.to_query(query, answer, received_ns)
-
-    def parse_trades(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[Fill, ...]:
-        """The executions of the order.
-
-        Raises:
-            ProtocolError: the answer cannot be understood.
-            VenueUnavailable: the answer is an error of the venue.
-        """
-        require_success("binance_spot", judge, answer)
-        return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_spot", answer.body, _TRADES))
-
-    def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:
-        """None: there is no such timer on spot."""
-        return None
-
-
 def _form(request: OrderRequest) -> str:
     """`reduce_only` says nothing here: a spot holding cannot go below zero."""
     qty, total, limit = request.qty, request.quote_qty, request.price
@@ -181,14 +113,23 @@ def _facts(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId, 
     return spot_facts(body, received_ns)
 
 
-_PATHS: Final = OrderPaths(
-    order="/api/v3/order",
-    trades="/api/v3/myTrades",
-    query_weight=4,
-    form=_form,
-    ending="newOrderRespType=FULL&selfTradePreventionMode=EXPIRE_TAKER",
+def _executions(answer: HttpResponse, query: Query, received_ns: int) -> tuple[Fill, ...]:
+    return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_spot", answer.body, _TRADES))
+
+
+SPOT_ORDERS: Final = BinanceMarket(
+    venue="binance_spot",
+    paths=OrderPaths(
+        order="/api/v3/order",
+        trades="/api/v3/myTrades",
+        query_weight=4,
+        form=_form,
+        ending="newOrderRespType=FULL&selfTradePreventionMode=EXPIRE_TAKER",
+    ),
+    judge=judge,
+    facts=_facts,
+    executions=_executions,
 )
-_ANSWERS: Final = OrderAnswers(judge, _facts)
 
 
 def spot_facts(body: SpotOrderBody, received_ns: int) -> Facts:

@@ -23,11 +23,12 @@ from arb.domain.ids import AssetId, VenueId, instrument_id
 from arb.domain.instrument import Instrument
 from arb.domain.order import Position
 from arb.venues.answers import decoded
+from arb.venues.binance_codec import BinanceOrders
 from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_usdm.errors import judge
-from arb.venues.binance_usdm.orders import BinanceUsdmOrders, UsdmOrderBody, usdm_update
+from arb.venues.binance_usdm.orders import USDM_ORDERS, UsdmOrderBody, usdm_update
 from arb.venues.binance_usdm.private import frame_facts, wallet_balance
 from arb.venues.binance_usdm.setup import POSITIONS, SETUP_COUNT, UsdmPositionBody, setup_problem, setup_requests
 from arb.venues.exact import check_amounts
@@ -264,9 +265,9 @@ class BinanceUsdmAccounts:
         """A fresh private stream."""
         return BinanceUsdmAccount(credentials, instruments)
 
-    def orders(self, credentials: Credentials) -> BinanceUsdmOrders:
+    def orders(self, credentials: Credentials) -> BinanceOrders:
         """An order codec."""
-        return BinanceUsdmOrders(credentials)
+        return BinanceOrders(credentials, USDM_ORDERS)
 
 
 def _named(instrument: Instrument) -> str:

@@ -11,39 +11,30 @@ executions: those come by the private stream or by `trades`. One-way mode: `posi
 
 from __future__ import annotations
 
-from contextlib import suppress
 from decimal import Decimal
 from typing import Final
-from urllib.parse import quote
 
-import attrs
 import msgspec
 
-from arb.domain.effects import Cancel, Query
+from arb.domain.effects import Query
 from arb.domain.errors import ProtocolError
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id, symbol_of
-from arb.domain.instrument import Instrument
-from arb.domain.order import ApprovedOrder, Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, TimeInForce
+from arb.domain.order import Fill, Liquidity, OrderRequest, OrderType, OrderUpdate, TimeInForce
 from arb.venues.answers import decoded, ns_of, plain
+from arb.venues.binance_codec import BinanceMarket
 from arb.venues.binance_orders import (
     AT_ONCE,
     SIDES,
     STATES,
-    WEIGHT_BUCKET,
-    BinanceOrderRequests,
     OrderPaths,
     no_such_form,
 )
-from arb.venues.binance_signing import BinanceSigner, encoded
 from arb.venues.binance_usdm.errors import judge
 from arb.venues.exact import check_amounts
-from arb.venues.order_answers import Facts, OrderAnswers
-from arb.venues.refusals import require_success
-from arb.venues.spec import Credentials, HttpRequest, HttpResponse, Stamp
+from arb.venues.order_answers import Facts
+from arb.venues.spec import HttpResponse
 
-_BATCH_PATH: Final = "/fapi/v1/batchOrders"
-_DEAD_MAN_PATH: Final = "/fapi/v1/countdownCancelAll"
 _TIME_IN_FORCE: Final = {
     TimeInForce.GTC: "GTC",
     TimeInForce.IOC: "IOC",
@@ -87,96 +78,7 @@ class UsdmTradeBody(msgspec.Struct, rename="camel"):
 
 
 _ORDER: Final = msgspec.json.Decoder(UsdmOrderBody)
-_RAW_ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _TRADES: Final = msgspec.json.Decoder(list[UsdmTradeBody])
-
-
-class BinanceUsdmOrders:
-    """OrderCodec of Binance USD-M futures."""
-
-    __slots__ = ("_requests", "_signer")
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._signer = BinanceSigner(credentials)
-        self._requests = BinanceOrderRequests(self._signer, _PATHS)
-
-    def submit(self, order: ApprovedOrder, instrument: Instrument, stamp: Stamp) -> HttpRequest:
-        """POST /fapi/v1/order."""
-        return self._requests.submit(order.request, instrument, stamp)
-
-    def cancel(self, cancel: Cancel, stamp: Stamp) -> HttpRequest:
-        """DELETE /fapi/v1/order."""
-        return self._requests.cancel(cancel, stamp)
-
-    @property
-    def most_cancels(self) -> int:
-        """Of DELETE /fapi/v1/batchOrders."""
-        return 10
-
-    def cancel_many(self, cancels: tuple[Cancel, ...], stamp: Stamp) -> HttpRequest:
-        """DELETE /fapi/v1/batchOrders by our names."""
-        names = msgspec.json.encode([one.client_order_id for one in cancels]).decode()
-        query = f"symbol={encoded(symbol_of(cancels[0].instrument))}&origClientOrderIdList={quote(names, safe='')}"
-        return self._signer.signed("DELETE", _BATCH_PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=1)
-
-    def query(self, query: Query, stamp: Stamp) -> HttpRequest:
-        """GET /fapi/v1/order."""
-        return self._requests.query(query, stamp)
-
-    def trades(self, query: Query, update: OrderUpdate, stamp: Stamp) -> HttpRequest | None:
-        """GET /fapi/v1/userTrades of the order, where it has executions."""
-        return self._requests.trades(query, update, stamp)
-
-    def parse_submit(self, order: ApprovedOrder, answer: HttpResponse, received_ns: int) -> Facts:
-        """The order as the venue left it, or a refusal."""
-        return _ANSWERS.to_submit(order.request, answer, received_ns)
-
-    def parse_cancel(self, cancel: Cancel, answer: HttpResponse, received_ns: int) -> Facts:
-        """The order as it ended."""
-        return _ANSWERS.to_cancel(cancel, answer, received_ns)
-
-    def parse_cancel_many(self, cancels: tuple[Cancel, ...], answer: HttpResponse, received_ns: int) -> Facts:
-        """The orders as they ended and refusals, in the order asked; anything else tells nothing of any of them."""
-        rows: list[msgspec.Raw] = []
-        if answer.status == 200:
-            with suppress(ProtocolError):
-                rows = decoded("binance_usdm", answer.body, _RAW_ROWS)
-        if len(rows) != len(cancels):
-            return tuple(fact for one in cancels for fact in _ANSWERS.to_cancel(one, _unreadable(answer), received_ns))
-        facts: list[OrderUpdate | Fill] = []
-        for one, row in zip(cancels, rows, strict=True):
-            facts += _ANSWERS.to_cancel(one, _as_answer(bytes(row)), received_ns)
-        return tuple(facts)
-
-    def parse_query(self, query: Query, answer: HttpResponse, received_ns: int) -> Facts:
-        """The order as it stands, without its executions (see `trades`)."""
-        return _ANSWERS.to_query(query, answer, received_ns)
-
-    def parse_trades(self, query: Query, answer: HttpResponse, received_ns: int) -> tuple[Fill, ...]:
-        """The executions of the order.
-
-        Raises:
-            ProtocolError: the answer cannot be understood.
-            VenueUnavailable: the answer is an error of the venue.
-        """
-        require_success("binance_usdm", judge, answer)
-        return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
-
-    def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:
-        """POST /fapi/v1/countdownCancelAll."""
-        query = f"symbol={encoded(instrument.symbol)}&countdownTime={countdown_ms}"
-        return self._signer.signed("POST", _DEAD_MAN_PATH, query, stamp, bucket=WEIGHT_BUCKET, weight=10)
-
-
-def _as_answer(row: bytes) -> HttpResponse:
-    """One row of a batch as the answer to a request of its own."""
-    is_refusal = b'"code"' in row and b'"orderId"' not in row
-    return HttpResponse(status=400 if is_refusal else 200, headers={}, body=row)
-
-
-def _unreadable(answer: HttpResponse) -> HttpResponse:
-    """The answer to a batch that lists nothing readable: a success tells as little as a server error."""
-    return attrs.evolve(answer, status=502) if answer.status < 300 else answer
 
 
 def _form(request: OrderRequest) -> str:
@@ -198,14 +100,25 @@ def _facts(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId, 
     return (usdm_update(body, received_ns),)
 
 
-_PATHS: Final = OrderPaths(
-    order="/fapi/v1/order",
-    trades="/fapi/v1/userTrades",
-    query_weight=1,
-    form=_form,
-    ending="newOrderRespType=RESULT&selfTradePreventionMode=EXPIRE_TAKER",
+def _executions(answer: HttpResponse, query: Query, received_ns: int) -> tuple[Fill, ...]:
+    return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
+
+
+USDM_ORDERS: Final = BinanceMarket(
+    venue="binance_usdm",
+    paths=OrderPaths(
+        order="/fapi/v1/order",
+        trades="/fapi/v1/userTrades",
+        query_weight=1,
+        form=_form,
+        ending="newOrderRespType=RESULT&selfTradePreventionMode=EXPIRE_TAKER",
+    ),
+    judge=judge,
+    facts=_facts,
+    executions=_executions,
+    batch_path="/fapi/v1/batchOrders",
+    dead_man_path="/fapi/v1/countdownCancelAll",
 )
-_ANSWERS: Final = OrderAnswers(judge, _facts)
 
 
 def usdm_update(body: UsdmOrderBody, received_ns: int) -> OrderUpdate:

@@ -9,11 +9,12 @@ from arb.domain.errors import InvariantBroken, ProtocolError, VenueUnavailable
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, InstrumentId
 from arb.domain.order import Liquidity, OrderState, OrderType, Side, TimeInForce
-from arb.venues.binance_spot.orders import BinanceSpotOrders
+from arb.venues.binance_codec import BinanceOrders
+from arb.venues.binance_spot.orders import SPOT_ORDERS
 from tests.venues.goldens import BINANCE_SPOT
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer, cancel, order, query
 
-CODEC: Any = BinanceSpotOrders(KEYS)
+CODEC: Any = BinanceOrders(KEYS, SPOT_ORDERS)
 BTC = INSTRUMENTS["binance_spot"]
 
 FORMS = {

@@ -7,11 +7,12 @@ from arb.domain.errors import InvariantBroken, ProtocolError, VenueUnavailable
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId
 from arb.domain.order import Liquidity, OrderState, OrderType, Side, TimeInForce
-from arb.venues.binance_usdm.orders import BinanceUsdmOrders
+from arb.venues.binance_codec import BinanceOrders
+from arb.venues.binance_usdm.orders import USDM_ORDERS
 from tests.venues.goldens import BINANCE_USDM
 from tests.venues.private import INSTRUMENTS, KEYS, NAME, NOW_NS, STAMP, answer, cancel, order, query
 
-CODEC: Any = BinanceUsdmOrders(KEYS)
+CODEC: Any = BinanceOrders(KEYS, USDM_ORDERS)
 BTC = INSTRUMENTS["binance_usdm"]
 
 FORMS = {
