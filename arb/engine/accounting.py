@@ -1,4 +1,4 @@
-"""The account against the books, as a check that runs: after every reading, at the turn of the day, and in between.
+"""The account against the books, as a check that runs: after every reading, every hour, at the turn of the day.
 
 Owns: what is gathered for the identity, when its answer may be believed, its rows and topic, and who is told.
 Never: changes what is traded: a difference of quantities blocks by reconciling, one of value alone calls a person.
@@ -209,6 +209,13 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
         _row(turn, found, f"reconciled {event.venue}")
 
 
+def draining(turn: Turn) -> None:
+    """The run comes to its end: how the account stands, at the newest marks."""
+    found = reckon(turn)
+    if found is not None:
+        _row(turn, found, "end")
+
+
 def accepted(turn: Turn) -> None:
     """An operator adopted or ignored what differs: what nothing explains now has been transferred."""
     sight, account = sighting(turn), turn.memory.ledger.account
@@ -239,6 +246,7 @@ def time_passed(turn: Turn) -> None:
         account.kst_day = kst_day
     if turn.wall_ns() - account.rows_ns >= HOUR_NS:
         account.rows_ns = turn.wall_ns()
+        _row(turn, found, "hour")
         _position_rows(turn)
 
 

@@ -177,6 +177,8 @@ class Engine:
                 accounting.accepted(turn)
             case Command():
                 guards.command(turn, event)
+                if event.kind is CommandKind.DRAIN:
+                    accounting.draining(turn)
             case _:
                 self._learn(turn, event)
 

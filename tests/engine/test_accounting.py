@@ -449,6 +449,13 @@ def test_every_reading_leaves_a_row_of_the_account() -> None:
     assert set(row) == set(COLUMNS[Table.ACCOUNT])
 
 
+def test_the_end_of_a_run_leaves_a_row_of_the_account() -> None:
+    account = opened()
+    account.put(Command(at_ns=account.now_ns, kind=CommandKind.DRAIN, operator="shell"))
+
+    assert [row["occasion"] for row in account.rows(Table.ACCOUNT)] == ["end"]
+
+
 def test_what_an_operator_adopts_or_ignores_is_explained_from_then_on() -> None:
     for kind in (CommandKind.ADOPT, CommandKind.IGNORE):
         account = opened()
@@ -487,7 +494,7 @@ def test_wallets_are_written_at_midnight_in_korea_with_coins_of_no_pair_and_cont
     midnight = rows["upbit", "KRW"]["time_kst"]
     assert isinstance(midnight, int)
     assert midnight % (DAY_S * SECOND) == 0
-    assert [row["occasion"] for row in account.rows(Table.ACCOUNT)] == ["day"]
+    assert [row["occasion"] for row in account.rows(Table.ACCOUNT)] == ["hour", "day", "hour"]
 
 
 def test_what_venues_booked_before_the_opening_moves_nothing_and_a_restart_reads_from_where_it_was() -> None:
