@@ -14,8 +14,9 @@ from arb.domain.fx import FxParams
 from arb.execution.params import ExecutionParams
 from arb.risk.limits import RiskLimits
 from arb.strategy.convergence.params import ConvergenceParams
+from arb.strategy.inventory.params import InventoryParams
 
-CLASSES = (RiskLimits, ExecutionParams, FxParams, ConvergenceParams)
+CLASSES = (RiskLimits, ExecutionParams, FxParams, ConvergenceParams, InventoryParams)
 SOURCES = {path: path.read_text(encoding="utf-8") for path in Path(arb.__path__[0]).rglob("*.py")}
 
 
