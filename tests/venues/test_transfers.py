@@ -12,6 +12,7 @@ import trio
 from arb.domain.events import BalanceSeen, Reconciled, TransferSeen
 from arb.domain.ids import AssetId, FeedId, VenueId
 from arb.venues import load_venue
+from arb.venues.simulated.models import FaultKind, FaultScript
 from arb.venues.spec import AccountProtocol
 from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.simulation import ACCOUNT
@@ -189,3 +190,21 @@ async def test_a_reading_tells_all_of_them_again_under_their_own_names(
 
         assert transfers(inbox) == [("KRW", Decimal(7))] * 6
         assert len({one.transfer_id for one in inbox.events() if isinstance(one, TransferSeen)}) == 3
+
+
+async def test_an_account_is_read_without_the_transfers_that_a_venue_does_not_tell(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    unread = FaultScript(
+        at_s=0.0,
+        venue=VenueId("binance_spot"),
+        kind=FaultKind.HTTP_5XX,
+        duration_s=1e6,
+        target="/sapi/v1/asset/transfer",
+    )
+    async with open_town(unread) as town, open_account(town, "binance_spot") as (account, inbox):
+        await account.read("start")
+
+        assert [one for one in inbox.events() if isinstance(one, BalanceSeen)]
+        assert [one for one in inbox.events() if isinstance(one, Reconciled)]
+        assert "transfers_unread" in [record.message for record in caplog.records]

@@ -231,16 +231,19 @@ class VenueAccount:
         return list(bookings)
 
     async def _transfers(self) -> list[Event]:
-        """Always from the beginning: a deposit is listed long before it counts, and none counts twice."""
+        """Always from the beginning: a deposit is listed long before it counts, and none counts twice.
+
+        What cannot be read is no reason to be without balances and orders: money without an explanation is seen there.
+        """
         parts, protocol = self._parts, self._protocol
         stamps = tuple(parts.stamp() for _ in range(protocol.transfers_count))
         requests = protocol.transfers_requests(parts.bookings_since_ms, stamps)
-        answers = [await parts.http.read(request, Priority.QUERY) for request in requests]
         try:
-            seen = protocol.parse_transfers(tuple(answers), parts.bookings_since_ms, parts.clock.monotonic_ns())
-        except ProtocolError as error:
-            raise VenueUnavailable(parts.venue, f"transfers not understood: {error.detail}") from error
-        return list(seen)
+            answers = [await parts.http.read(request, Priority.QUERY) for request in requests]
+            return list(protocol.parse_transfers(tuple(answers), parts.bookings_since_ms, parts.clock.monotonic_ns()))
+        except (VenueUnavailable, ProtocolError) as error:
+            _LOG.warning("transfers_unread", extra={"venue": parts.venue, "error": str(error)})
+            return []
 
     def _event_of(self, inbound: BalancesSeen | Position | OrderUpdate | Fill) -> Event:
         now_ns = self._parts.clock.monotonic_ns()
