@@ -103,3 +103,23 @@ def lock_holder(root: Path) -> str | None:
 
 def _pid_in(handle: int) -> str:
     return os.pread(handle, 32, 0).decode().strip() or "unknown"
+
+
+def claim(data: DataDir, mode: str) -> None:
+    """Take the directory for runs of one mode, or see that it is taken for it: what a modelled run leaves open is
+    nothing that a real one may find. The lock must be held.
+
+    Raises:
+        ConfigError: the directory belongs to another mode.
+    """
+    mark = data.root / "mode"
+    try:
+        owner = mark.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        owner = mode
+        mark.write_text(f"{mode}\n", encoding="utf-8")
+    if owner != mode:
+        raise ConfigError(
+            f"data_dir: {data.root} keeps the journal of {owner} runs, and this one is {mode}; write {{mode}} into "
+            "data_dir, or choose another"
+        )

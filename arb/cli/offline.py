@@ -14,10 +14,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import trio
-
 from arb.cli.build import build_name, new_run_id
-from arb.cli.data_dir import DataDir, locked_data_dir
+from arb.cli.data_dir import DataDir, claim, locked_data_dir
 from arb.cli.engine_config import engine_config, pair_strategies
 from arb.cli.recovery import recover, seal
 from arb.cli.settings import Loaded
@@ -44,6 +42,7 @@ async def tell_next_start(loaded: Loaded, root: Path, request: ControlRequest) -
     """
     logging = loaded.settings.logging
     with locked_data_dir(root) as data:
+        claim(data, loaded.settings.mode.value)
         directory = Path(logging.dir) if logging.dir else data.logs
         with open_logs(directory, level=logging.level, as_json=logging.json, secrets=(), console_level=None):
             answer = await _written(loaded, data, request)
@@ -91,7 +90,7 @@ async def _written(loaded: Loaded, data: DataDir, request: ControlRequest) -> Co
         return would_be(request, control_view(engine))
     strategies = pair_strategies(settings)
     prepare_tables(CsvStore(data.csv, run_id=run_id, mode=settings.mode.value, strategies=strategies), settings, data)
-    writer = ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon)
+    writer = ThreadWriter()
     journal = SegmentJournal(data.journal, writer, run_id=run_id, build=build)
     try:
         seal(journal, engine, clock)

@@ -55,7 +55,12 @@ def run(args: argparse.Namespace) -> int:
     loaded = load_settings(args.config, overrides=args.overrides, flags=flags, environ=os.environ)
     ended = run_session(loaded, wishes, console, os.environ)
     if ended.missing:
-        flags["mode"] = Mode.SHADOW.value
+        flags |= {"mode": Mode.SHADOW.value, "data_dir": shadow_dir(loaded.settings.data_dir)}
         loaded = load_settings(args.config, overrides=args.overrides, flags=flags, environ=os.environ)
         ended = run_session(loaded, wishes, console, os.environ, ended.missing)
     return told(ended, "run")
+
+
+def shadow_dir(data_dir: str) -> str:
+    """Where the shadow run of a live configuration keeps its things: never where the real ones are."""
+    return data_dir if "{mode}" in data_dir else f"{data_dir}/shadow"

@@ -24,7 +24,7 @@ from arb.cli.assembly import Assembly
 from arb.cli.banner import banner_facts
 from arb.cli.build import build_name, new_run_id
 from arb.cli.console import banner, show_status
-from arb.cli.data_dir import DataDir, locked_data_dir
+from arb.cli.data_dir import DataDir, claim, locked_data_dir
 from arb.cli.ending import ending
 from arb.cli.engine_config import engine_config
 from arb.cli.errand import Errand
@@ -80,6 +80,7 @@ def run_session(
     settings = loaded.settings
     secrets = [word for venue in settings.venues.values() for word in (venue.key, venue.secret) if word]
     with locked_data_dir(Path(settings.data_dir.format(mode=settings.mode.value))) as data:
+        claim(data, settings.mode.value)
         directory = Path(settings.logging.dir) if settings.logging.dir else data.logs
         with open_logs(
             directory,
@@ -193,7 +194,7 @@ def _assembled(
     around = Surroundings(
         clock=clock,
         dialer=SocketDialer(),
-        writer=ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon),
+        writer=ThreadWriter(),
         run_thread=thread_runner(),
         run_last=_abandonable,
         sync=os.fdatasync,
