@@ -29,10 +29,13 @@ from arb.engine.view import (
     net_delta_krw,
     open_marks_krw,
     pair_krw,
+    planned_entries,
     recent,
     reserved_on,
     residual_krw,
+    spendable,
     total_krw,
+    unfilled_b,
 )
 from arb.risk.checks import RiskView
 from arb.state.positions import KRW, USDT, PairPosition
@@ -91,12 +94,12 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         notional_krw=notional_krw,
         pair_krw=pair_krw(memory, lane, pair),
         total_krw=total_krw(memory, config),
-        fx_exposure_usdt=memory.ledger.fx_exposure_usdt(config.fx.home_usdt),
+        fx_exposure_usdt=memory.ledger.fx_exposure_usdt(config.fx.home_usdt) + fx_planned_usdt(memory),
         fx_added_usdt=fx_added,
         net_delta_krw=net_delta_krw(memory, config),
         residual_krw=residual_krw(memory, pair),
-        free_krw=memory.ledger.holdings.free(a.venue, KRW) - reserved_on(memory, config, a.venue, a.base).quote,
-        free_usdt=memory.ledger.holdings.free(b.venue, USDT) - reserved_on(memory, config, b.venue, b.base).quote,
+        free_krw=spendable(memory, config, a.venue, KRW) - reserved_on(memory, config, a.venue, a.base).quote,
+        free_usdt=spendable(memory, config, b.venue, USDT) - reserved_on(memory, config, b.venue, b.base).quote,
         needs_krw=needs_krw,
         needs_usdt=needs_usdt,
         liq_distance=liq_distance(memory, config, intent) if intent.kind is IntentKind.ENTER else float("inf"),
@@ -108,6 +111,16 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         losing_streak=memory.ledger.totals.losing_streak,
         funding_day_bps=-memory.funding_day_krw.get(pair.id, 0.0) / float(notional_krw) * 1e4,
     )
+
+
+def fx_planned_usdt(memory: Memory) -> Decimal:
+    """What the second legs of entries in hand will still add to the FX exposure, signed."""
+    total = ZERO
+    for legs in planned_entries(memory):
+        if legs.intent is not None:
+            plan = legs.intent.b
+            total -= plan.side.sign * unfilled_b(memory, legs) * plan.expected_price
+    return total
 
 
 def _adds(config: EngineConfig, position: PairPosition, intent: Intent) -> bool:

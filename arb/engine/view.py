@@ -21,7 +21,7 @@ from arb.domain.order import Side
 from arb.domain.pair import Direction, Pair, PairKind
 from arb.engine.config import EngineConfig, PairConfig
 from arb.engine.memory import Lane, Memory
-from arb.execution.legs import LegRules, tradable
+from arb.execution.legs import LegPair, LegRules, tradable
 from arb.risk.checks import position_limit_krw
 from arb.state.positions import KRW, USDT, PairPosition
 from arb.strategy.api import HeldBalances, PairView
@@ -126,29 +126,60 @@ def reserved_on(memory: Memory, config: EngineConfig, venue: VenueId, base: Asse
     quote = coins = ZERO
     for line in memory.orders.working():
         request = line.request
-        if request.venue != venue:
+        if request.venue != venue or request.reduce_only:
             continue
         instrument = memory.market.instruments[request.instrument]
-        if request.side is Side.BUY or instrument.kind is InstrumentKind.PERPETUAL:
-            if not request.reduce_only:
-                rate = fees_of(memory, config, instrument.id).taker_rate
-                quote += locked_quote(instrument, line.open_qty, request.price or request.expected_price, rate, config)
-        elif instrument.base == base:
-            coins += line.open_qty
-    return Reserved(quote + _planned(memory, config, venue), coins)
-
-
-def _planned(memory: Memory, config: EngineConfig, venue: VenueId) -> Decimal:
-    total = ZERO
-    for key in memory.orders.held:
-        legs = memory.legs[key]
-        if not legs.is_open or legs.intent is None or legs.kind is IntentKind.EXIT or legs.orders_b:
+        lock = _lock(memory, config, instrument, request.side, line.open_qty, request.price or request.expected_price)
+        quote, coins = quote + lock.quote, coins + (lock.base if instrument.base == base else ZERO)
+    for legs in planned_entries(memory):
+        if legs.intent is None or venue_of(legs.intent.b.instrument) != venue:
             continue
-        plan = legs.intent.b
-        if venue_of(plan.instrument) == venue:
-            rate = fees_of(memory, config, plan.instrument).taker_rate
-            total += locked_quote(memory.market.instruments[plan.instrument], plan.qty, plan.limit_price, rate, config)
-    return total
+        plan, unsent = legs.intent.b, unfilled_b(memory, legs, is_open_left_out=True)
+        instrument = memory.market.instruments[plan.instrument]
+        if unsent:
+            lock = _lock(memory, config, instrument, plan.side, unsent, plan.limit_price)
+            quote, coins = quote + lock.quote, coins + (lock.base if instrument.base == base else ZERO)
+    return Reserved(quote, coins)
+
+
+def _lock(
+    memory: Memory, config: EngineConfig, instrument: Instrument, side: Side, qty: Decimal, price: Decimal
+) -> Reserved:
+    """What an order over `qty` contract units uses up: a spot sale its coins, everything else quote."""
+    if side is Side.SELL and instrument.kind is InstrumentKind.SPOT:
+        return Reserved(ZERO, qty)
+    rate = fees_of(memory, config, instrument.id).taker_rate
+    return Reserved(locked_quote(instrument, qty, price, rate, config), ZERO)
+
+
+def planned_entries(memory: Memory) -> tuple[LegPair, ...]:
+    """Entries in hand that follow their plan."""
+    found = (memory.legs[key] for key in memory.orders.held if key in memory.legs)
+    return tuple(legs for legs in found if legs.is_open and legs.intent is not None and legs.kind is IntentKind.ENTER)
+
+
+def unfilled_b(memory: Memory, legs: LegPair, *, is_open_left_out: bool = False) -> Decimal:
+    """What of an entry's second leg has not traded yet, contract units; without what its orders may still trade."""
+    if legs.intent is None:
+        return ZERO
+    lines = [memory.orders.lines[key] for key in legs.orders_b]
+    mine = [line for line in lines if line.request.side is legs.intent.b.side]
+    done = sum((line.filled_qty + (line.open_qty if is_open_left_out else ZERO) for line in mine), ZERO)
+    return max(legs.intent.b.qty - done, ZERO)
+
+
+def spendable(memory: Memory, config: EngineConfig, venue: VenueId, asset: AssetId) -> Decimal:
+    """What a venue says is free, less what executions have taken that its last word on balances does not know yet."""
+    holdings = memory.ledger.holdings
+    tally = holdings.tallies.get(f"{venue}/{asset}")
+    untold = holdings.total(venue, asset) - tally.closing if tally is not None else ZERO
+    margin = ZERO
+    for name, own in holdings.own_contracts.items():
+        instrument = memory.market.instruments.get(name)
+        if instrument is not None and instrument.venue == venue and instrument.quote == asset:
+            grown = max(abs(own.qty) - abs(memory.ledger.contract_qty(name)), ZERO)
+            margin += grown * decimal_of(mid_of(memory, name)) / config.risk.leverage
+    return holdings.free(venue, asset) - max(untold, ZERO) - margin
 
 
 def locked_quote(
@@ -263,16 +294,15 @@ def headroom_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: La
         (limits.max_total_krw - total_krw(memory, config), "max_total"),
     )
     room, name = min(rooms, key=lambda room: room[0])
-    holdings = memory.ledger.holdings
     on_a, on_b = reserved_on(memory, config, a.venue, a.base), reserved_on(memory, config, b.venue, b.base)
     is_contract = b.kind is InstrumentKind.PERPETUAL
     return Headroom(
         notional_krw=max(float(room), 0.0),
         limit=name,
-        quote_a_krw=max(float(holdings.free(a.venue, KRW) - on_a.quote - limits.min_krw_reserve), 0.0),
-        base_a_qty=max(float(holdings.free(a.venue, a.base) - on_a.base), 0.0),
-        quote_b_usdt=max(float(holdings.free(b.venue, USDT) - on_b.quote - limits.min_usdt_reserve), 0.0),
-        base_b_qty=max(float(holdings.free(b.venue, b.base) - on_b.base), 0.0) if not is_contract else 0.0,
+        quote_a_krw=max(float(spendable(memory, config, a.venue, KRW) - on_a.quote - limits.min_krw_reserve), 0.0),
+        base_a_qty=max(float(spendable(memory, config, a.venue, a.base) - on_a.base), 0.0),
+        quote_b_usdt=max(float(spendable(memory, config, b.venue, USDT) - on_b.quote - limits.min_usdt_reserve), 0.0),
+        base_b_qty=max(float(spendable(memory, config, b.venue, b.base) - on_b.base), 0.0) if not is_contract else 0.0,
         leverage_b=float(limits.leverage) if is_contract else 1.0,
     )
 

@@ -175,6 +175,8 @@ class Exchange:
     coins: Decimal = ZERO
     contracts: Decimal = ZERO
     krw: Decimal = CASH_KRW
+    pending: dict[str, OrderRequest] = attrs.field(factory=dict)
+    """Orders on their way, which the venue has not worked yet."""
     executions: list[Fill] = attrs.field(factory=list)
     """Everything that traded for us, as the venues know it."""
     truth: dict[str, OrderUpdate] = attrs.field(factory=dict)
@@ -344,12 +346,14 @@ class Exchange:
     def _answer(self, request: OrderRequest) -> None:
         self.number += 1
         number, reply = self.number, self.rule(request, self.number)
+        self.pending[request.client_order_id] = request
         at_ns = self.now_ns + reply.delay_ms * MS
         self._later(at_ns, lambda: self._happen(request, reply, number))
 
     def _happen(self, request: OrderRequest, reply: Reply, number: int) -> None:
         """The venue works the order; from here on it answers for it."""
         fills = self._fills(request, reply, number)
+        self.pending.pop(request.client_order_id, None)
         for fill in fills:
             self.trade(fill)
         done = sum((fill.qty for fill in fills), D(0))
