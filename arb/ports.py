@@ -1,18 +1,19 @@
-"""What the edges implement and the shell is given. Protocols only.
+"""What the edges implement and the shell is given: protocols, and the values that pass through them.
 
-Owns: the shape of every seam between the core's drivers and the world.
+Owns: the shape of every seam between the core's drivers and the world; what an order must show before it leaves.
 Never: imports an implementation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, final
 
 import attrs
 import trio
 
 from arb.domain.effects import Cancel, Effect, Query, QueryAccount, Record
+from arb.domain.errors import InvariantBroken
 from arb.domain.events import DepthSeen, Event
 from arb.domain.ids import ClientOrderId, FeedId, InstrumentId
 from arb.domain.order import ApprovedOrder
@@ -94,11 +95,68 @@ class MarketTap(Protocol):
         """A frame that could not be understood; counted and kept, bounded."""
 
 
+@attrs.frozen
+class Synced:
+    """The journal's word that every step up to `seq` is on disk; only `storage/journal.py` gives it."""
+
+    seq: int
+
+
+@final
+class HeldOrder:
+    """An order made ready at its gateway, of which nothing has left. It is released once, or withdrawn once."""
+
+    __slots__ = ("_drop", "_go", "_is_decided", "order", "seq")
+
+    def __init__(
+        self,
+        order: ApprovedOrder,
+        seq: int,
+        *,
+        go: Callable[[Synced], object],
+        drop: Callable[[], object] | None = None,
+    ) -> None:
+        self.order = order
+        self.seq = seq
+        """The step that caused it."""
+        self._go = go
+        self._drop = drop
+        self._is_decided = False
+
+    def release(self, word: Synced) -> None:
+        """Let it go.
+
+        Raises:
+            InvariantBroken: its step is not on disk, or its fate was decided before.
+        """
+        if word.seq < self.seq:
+            detail = f"the journal is on disk up to step {word.seq}, not up to its step {self.seq}"
+            raise InvariantBroken(f"order {self.order.request.client_order_id}: {detail}")
+        self._decide()
+        self._go(word)
+
+    def withdraw(self) -> ApprovedOrder:
+        """See that it never leaves.
+
+        Raises:
+            InvariantBroken: its fate was decided before.
+        """
+        self._decide()
+        if self._drop is not None:
+            self._drop()
+        return self.order
+
+    def _decide(self) -> None:
+        if self._is_decided:
+            raise InvariantBroken(f"order {self.order.request.client_order_id} is released or withdrawn a second time")
+        self._is_decided = True
+
+
 class OrderGateway(Protocol):
     """Takes orders of one venue and answers by events only."""
 
-    def submit_nowait(self, order: ApprovedOrder) -> None:
-        """Queue an order whose intent is already synced to disk."""
+    def prepare(self, order: ApprovedOrder, seq: int) -> HeldOrder:
+        """Make an order of step `seq` ready; it leaves when it is released. Never waits."""
 
     def cancel_nowait(self, cancel: Cancel) -> None:
         """Queue a cancel."""
@@ -123,7 +181,10 @@ class Journal(Protocol):
     def append_effects(self, effects: tuple[Effect, ...]) -> int:
         """Close the step; returns its sequence number."""
 
-    async def synced(self, seq: int) -> None:
+    def sync_soon(self) -> None:
+        """Begin to write now what somebody is about to wait for."""
+
+    async def synced(self, seq: int) -> Synced:
         """Wait until everything up to `seq` is on disk.
 
         Raises:

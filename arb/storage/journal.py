@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
-import attrs
 import msgspec
 import trio
 
 from arb.domain.effects import Effect
 from arb.domain.errors import JournalFull, ProtocolError
 from arb.domain.events import Event
+from arb.ports import Synced
 from arb.storage.codec import SCHEMA, encode_step
 from arb.storage.segments import SegmentHeader, framed
 
@@ -41,6 +42,9 @@ class Writer(Protocol):
 
     def put(self, record: bytes, seq: int) -> None:
         """Take a framed record. Raises JournalFull."""
+
+    def sync_soon(self) -> None:
+        """Begin to write now what waits."""
 
     async def synced(self, seq: int) -> None:
         """Wait until `seq` is on disk. Raises JournalFull."""
@@ -134,9 +138,14 @@ class SegmentJournal:
         self._writer.put(record, self._seq)
         return self._seq
 
-    async def synced(self, seq: int) -> None:
+    def sync_soon(self) -> None:
+        """Begin to write what waits."""
+        self._writer.sync_soon()
+
+    async def synced(self, seq: int) -> Synced:
         """Wait until everything up to `seq` is on disk."""
         await self._writer.synced(seq)
+        return Synced(seq)
 
     def close(self) -> None:
         """Write what is left. An event whose step failed is kept for the post-mortem as kind `E`."""
@@ -169,6 +178,9 @@ class InlineWriter:
         self._parts.append(record)
         self._seq = seq
 
+    def sync_soon(self) -> None:
+        """Nothing to begin."""
+
     async def synced(self, seq: int) -> None:
         """Nothing to wait for."""
         await trio.lowlevel.checkpoint()
@@ -181,33 +193,33 @@ class InlineWriter:
         self._parts.clear()
 
 
-@attrs.define
-class _Batch:
-    """What waits for the thread."""
-
-    records: list[bytes]
-    seq: int
-    open_path: Path | None
-
-
 class ThreadWriter:
-    """Writes and syncs in its own thread; one sync serves everybody who waits (group commit)."""
+    """Writes and syncs in its own thread; one sync serves everybody who waits (group commit).
 
-    def __init__(
-        self, wake: Callable[[Callable[[], None]], None], *, lazy_sync_s: float = 0.2, buffer_bytes: int = BUFFER_BYTES
-    ) -> None:
-        self._wake = wake
-        """Runs a function in the event loop's thread soon: `TrioToken.run_sync_soon`."""
+    The way there and back is as short as two threads allow: a lock rings the thread, an eventfd wakes the event loop,
+    and the queue between them is a deque, whose ends need no lock.
+    """
+
+    def __init__(self, *, lazy_sync_s: float = 0.2, buffer_bytes: int = BUFFER_BYTES) -> None:
         self._lazy_sync_s = lazy_sync_s
         self._buffer_bytes = buffer_bytes
-        self._condition = threading.Condition()
-        self._queue: list[_Batch] = []
-        self._queued_bytes = 0
-        self._urgent = False
+        self._queue: deque[tuple[bytes, int] | Path] = deque()
+        """Records with their sequence; a path: what follows goes to that file. Bounded by `buffer_bytes`."""
+        self._put_bytes = 0
+        """Written by the event loop only."""
+        self._taken_bytes = 0
+        """Written by the thread only."""
+        self._bell = threading.Lock()
+        """Locked while nobody has rung."""
+        self._bell.acquire()
         self._closing = False
         self._failure: str | None = None
         self._synced_seq = 0
-        self._waiters: list[tuple[int, trio.Event]] = []
+        self._done = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        """Readable: the thread has synced, or failed."""
+        self._is_watched = False
+        self._looked = trio.Event()
+        """Set when whoever watched `_done` has looked at it."""
         self._thread = threading.Thread(target=self._run, name="arb-journal", daemon=True)
         self._thread.start()
 
@@ -218,8 +230,7 @@ class ThreadWriter:
 
     def open_segment(self, path: Path) -> None:
         """What follows belongs to another file."""
-        with self._condition:
-            self._queue.append(_Batch([], self._synced_seq, path))
+        self._queue.append(path)
 
     def put(self, record: bytes, seq: int) -> None:
         """Queue a record.
@@ -229,14 +240,16 @@ class ThreadWriter:
         """
         if self._failure is not None:
             raise JournalFull(self._failure)
-        with self._condition:
-            self._queued_bytes += len(record)
-            if self._queued_bytes > self._buffer_bytes:
-                raise JournalFull(
-                    f"journal: {self._queued_bytes} bytes wait for the disk, at most {self._buffer_bytes} may"
-                )
-            self._queue[-1].records.append(record) if self._queue else self._queue.append(_Batch([record], seq, None))
-            self._queue[-1].seq = seq
+        waiting = self._put_bytes - self._taken_bytes + len(record)
+        if waiting > self._buffer_bytes:
+            raise JournalFull(f"journal: {waiting} bytes wait for the disk, at most {self._buffer_bytes} may")
+        self._put_bytes += len(record)
+        self._queue.append((record, seq))
+
+    def sync_soon(self) -> None:
+        """Ring the thread."""
+        with suppress(RuntimeError):  # rung already
+            self._bell.release()
 
     async def synced(self, seq: int) -> None:
         """Wait for the sync that covers `seq`.
@@ -247,88 +260,117 @@ class ThreadWriter:
         if self._synced_seq >= seq or self._failure is not None:
             await trio.lowlevel.checkpoint()
         else:
-            event = trio.Event()
-            self._waiters.append((seq, event))
-            with self._condition:
-                self._urgent = True
-                self._condition.notify()
-            await event.wait()
+            self.sync_soon()
+        while self._synced_seq < seq and self._failure is None:
+            await self._turn()
         if self._failure is not None and self._synced_seq < seq:
             raise JournalFull(self._failure)
 
     def close(self) -> None:
         """Write, sync and join."""
-        with self._condition:
-            self._closing = True
-            self._condition.notify()
+        self._closing = True
+        self.sync_soon()
         self._thread.join()
+        if not self._is_watched and self._done >= 0:
+            os.close(self._done)
+            self._done = -1
+
+    async def _turn(self) -> None:
+        """Wait until the thread has told something new: one task watches, the others wait for it."""
+        if self._is_watched:
+            await self._looked.wait()
+            return
+        self._is_watched = True
+        try:
+            await trio.lowlevel.wait_readable(self._done)
+            with suppress(BlockingIOError):
+                os.eventfd_read(self._done)
+        finally:
+            self._is_watched = False
+            self._looked.set()
+            self._looked = trio.Event()
+
+    # --- the thread ---
 
     def _run(self) -> None:
-        file = None
+        file = _File()
         try:
             while True:
-                batches, closing = self._next()
-                for batch in batches:
-                    if batch.open_path is not None:
-                        if file is not None:
-                            _sync(file)
-                            os.close(file)
-                        file = os.open(batch.open_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-                        _sync_directory(batch.open_path.parent)
-                    if file is not None and batch.records:
-                        _write_all(file, b"".join(batch.records))
-                if file is not None and batches:
-                    _sync(file)
-                    self._wake_up(batches[-1].seq)
-                if closing:
+                is_last = self._closing
+                self._write(file, self._take())
+                if is_last:
                     break
+                self._bell.acquire(timeout=self._lazy_sync_s)
         except OSError as error:
-            self._fail(f"journal: the disk failed: {error.strerror} ({error.filename or 'segment'})")
+            self._failure = f"journal: the disk failed: {error.strerror} ({error.filename or 'segment'})"
+            os.eventfd_write(self._done, 1)
         finally:
-            if file is not None:
-                os.close(file)
+            file.close()
 
-    def _next(self) -> tuple[list[_Batch], bool]:
-        with self._condition:
-            if not self._urgent and not self._closing:
-                self._condition.wait(self._lazy_sync_s)
-            batches, self._queue = self._queue, []
-            self._queued_bytes = 0
-            self._urgent = False
-            return batches, self._closing
+    def _take(self) -> list[tuple[bytes, int] | Path]:
+        taken = []
+        while self._queue:
+            taken.append(self._queue.popleft())
+        return taken
 
-    def _wake_up(self, seq: int) -> None:
-        self._synced_seq = max(self._synced_seq, seq)
-        self._notify()
-
-    def _fail(self, reason: str) -> None:
-        self._failure = reason
-        self._notify()
-
-    def _notify(self) -> None:
-        try:
-            self._wake(self._release)
-        except trio.RunFinishedError:
-            return
-
-    def _release(self) -> None:
-        still = []
-        for seq, event in self._waiters:
-            if self._synced_seq >= seq or self._failure is not None:
-                event.set()
+    def _write(self, file: _File, taken: list[tuple[bytes, int] | Path]) -> None:
+        """Write and sync all of it, then tell."""
+        records: list[bytes] = []
+        seq = 0
+        for each in taken:
+            if isinstance(each, Path):
+                file.write(records)
+                records = []
+                file.open(each)
             else:
-                still.append((seq, event))
-        self._waiters = still
+                record, seq = each
+                self._taken_bytes += len(record)
+                records.append(record)
+        file.write(records)
+        if file.sync():
+            self._synced_seq = max(self._synced_seq, seq)
+            os.eventfd_write(self._done, 1)
+
+
+class _File:
+    """The segment that is being written, inside the writer's thread."""
+
+    def __init__(self) -> None:
+        self._handle: int | None = None
+        self._is_dirty = False
+
+    def open(self, path: Path) -> None:
+        """Close the one before, whole, and begin another."""
+        self.sync()
+        self.close()
+        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        _sync_directory(path.parent)
+
+    def write(self, records: list[bytes]) -> None:
+        """Append."""
+        if self._handle is not None and records:
+            _write_all(self._handle, records[0] if len(records) == 1 else b"".join(records))
+            self._is_dirty = True
+
+    def sync(self) -> bool:
+        """Bring to disk what was written; whether there was anything."""
+        if self._handle is None or not self._is_dirty:
+            return False
+        os.fdatasync(self._handle)
+        self._is_dirty = False
+        return True
+
+    def close(self) -> None:
+        """Close it."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 def _write_all(file: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-
-
-def _sync(file: int) -> None:
-    os.fdatasync(file)
 
 
 def _sync_directory(path: Path) -> None:

@@ -104,7 +104,7 @@ class Control:
         view: Callable[[], ControlView],
         reread: Callable[[], None],
         is_read_since: Callable[[int], bool],
-        synced: Callable[[int], Awaitable[None]],
+        synced: Callable[[int], Awaitable[object]],
     ) -> None:
         self._put = put
         """Into the inbox."""

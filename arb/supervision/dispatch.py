@@ -2,6 +2,8 @@
 
 Owns: which edge performs which effect, and the orders that wait for the journal.
 Never: answers the core; waits inside `put`.
+
+Orders are made ready at their gateways while the journal writes, so that after the sync only bytes have to move.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import trio
 from arb.domain.effects import Alert, Cancel, Effect, Halt, Publish, Query, QueryAccount, Record, Submit
 from arb.domain.ids import VenueId, venue_of
 from arb.domain.order import ApprovedOrder
-from arb.ports import AlertSink, Journal, OrderGateway, Store
+from arb.ports import AlertSink, HeldOrder, Journal, OrderGateway, Store
 
 
 class Dispatch:
@@ -37,14 +39,16 @@ class Dispatch:
         self._alerts = alerts
         self._publish = publish
         self._halt = halt
-        self._waiting: deque[tuple[Submit, int]] = deque()
+        self._waiting: deque[tuple[tuple[HeldOrder, ...], int]] = deque()
         self._arrived = trio.Event()
 
     def put(self, effect: Effect, seq: int) -> None:
-        """Perform an effect; orders are queued until `seq` is on disk."""
+        """Perform an effect; orders are made ready, and held until `seq` is on disk."""
         match effect:
             case Submit():
-                self._waiting.append((effect, seq))
+                self._journal.sync_soon()
+                held = tuple(self._gateways[order.request.venue].prepare(order, seq) for order in effect.orders)
+                self._waiting.append((held, seq))
                 self._arrived.set()
             case Record():
                 self._store.put(effect, seq)
@@ -65,7 +69,7 @@ class Dispatch:
 
     def withdraw(self) -> tuple[ApprovedOrder, ...]:
         """Take back every order that has not left, once `release` no longer runs; none of them ever will."""
-        orders = tuple(order for submit, _ in self._waiting for order in submit.orders)
+        orders = tuple(order.withdraw() for held, _ in self._waiting for order in held)
         self._waiting.clear()
         return orders
 
@@ -78,9 +82,9 @@ class Dispatch:
         while True:
             await self._arrived.wait()
             while self._waiting:
-                submit, seq = self._waiting[0]
-                await self._journal.synced(seq)
+                held, seq = self._waiting[0]
+                word = await self._journal.synced(seq)
                 self._waiting.popleft()
-                for order in submit.orders:
-                    self._gateways[order.request.venue].submit_nowait(order)
+                for order in held:
+                    order.release(word)
             self._arrived = trio.Event()

@@ -35,6 +35,7 @@ ONLY_BLIND_EXCEPT = "arb/supervision/restart.py"
 BLIND = frozenset({"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"})
 
 ONLY_APPROVER = "arb/risk/gate.py"
+ONLY_WITNESS = "arb/storage/journal.py"
 
 # Modes live above the core; phases, tickets and versions live in the repository's history.
 MODE_WORDS = frozenset({"paper", "live", "mock", "shadow", "backtest", "dryrun"})
@@ -289,12 +290,20 @@ def _has_comment(lines: list[str], node: ast.Call) -> bool:
 
 
 def one_approver(tree: SourceTree) -> list[str]:
+    return _one_maker(tree, "ApprovedOrder", ONLY_APPROVER)
+
+
+def one_witness(tree: SourceTree) -> list[str]:
+    return _one_maker(tree, "Synced", ONLY_WITNESS)
+
+
+def _one_maker(tree: SourceTree, name: str, maker: str) -> list[str]:
     return [
-        f"{module.place(node)}: only {ONLY_APPROVER} makes an ApprovedOrder"
+        f"{module.place(node)}: only {maker} makes {name}"
         for module in tree
-        if module.path != ONLY_APPROVER
+        if module.path != maker
         for node in module.nodes
-        if isinstance(node, ast.Call) and (module.dotted(node.func) or "").rpartition(".")[2] == "ApprovedOrder"
+        if isinstance(node, ast.Call) and (module.dotted(node.func) or "").rpartition(".")[2] == name
     ]
 
 

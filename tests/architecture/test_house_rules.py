@@ -34,6 +34,7 @@ PROGRAM_RULES: tuple[Rule, ...] = (
     rules.one_blind_except,
     rules.bounded_channels,
     rules.one_approver,
+    rules.one_witness,
     rules.venues_know_only_the_book,
     rules.short_files,
     rules.short_functions,
@@ -114,6 +115,7 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (rules.bounded_channels, "arb/telemetry/logs.py", "from queue import SimpleQueue\nSimpleQueue()"),
     (rules.one_approver, "arb/execution/legs.py", "from arb.domain.order import ApprovedOrder\nApprovedOrder(1)"),
     (rules.one_approver, "arb/execution/legs.py", "from arb.domain import order\norder.ApprovedOrder(request=1)"),
+    (rules.one_witness, "arb/supervision/dispatch.py", "from arb.ports import Synced\nSynced(5)"),
     (rules.short_files, "arb/engine.py", "\n" * 401),
     (rules.short_functions, "arb/engine.py", "def step():\n" + "    x = 1\n" * 50),
     (rules.nothing_skipped, "tests/test_x.py", "import pytest\n@pytest.mark.skipif(True)\ndef test_x(): ..."),
@@ -144,6 +146,7 @@ ALLOWED: tuple[tuple[Rule, str, str], ...] = (
     (rules.one_blind_except, "arb/storage/csv.py", "try: ...\nexcept BaseException:\n    close()\n    raise"),
     (rules.bounded_channels, "arb/supervision/inbox.py", "# full: the sender waits\ntrio.open_memory_channel[int](0)"),
     (rules.one_approver, "arb/risk/gate.py", "ApprovedOrder(1)"),
+    (rules.one_witness, "arb/storage/journal.py", "Synced(1)"),
     (rules.short_functions, "arb/engine.py", "def step():\n    '''" + "\n" * 60 + "'''\n    return 1"),
     (rules.nothing_skipped, "tests/test_x.py", "frames.skip(1)"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -94,13 +93,8 @@ def test_a_newer_schema_is_refused_by_name(tmp_path: Path) -> None:
         read_segment(path)
 
 
-def waker() -> Callable[[Callable[[], None]], None]:
-    token = trio.lowlevel.current_trio_token()
-    return token.run_sync_soon
-
-
 async def test_synced_means_on_disk(tmp_path: Path) -> None:
-    journal = SegmentJournal(tmp_path, ThreadWriter(waker()), run_id="run", build="b")
+    journal = SegmentJournal(tmp_path, ThreadWriter(), run_id="run", build="b")
     path = journal.begin_segment(b"", wall_ns=1, monotonic_ns=2)
     for number in range(100):
         journal.append(tick(number))
@@ -116,7 +110,7 @@ async def test_synced_means_on_disk(tmp_path: Path) -> None:
 
 
 async def test_one_sync_serves_all_that_wait(tmp_path: Path) -> None:
-    journal = SegmentJournal(tmp_path, ThreadWriter(waker()), run_id="run", build="b")
+    journal = SegmentJournal(tmp_path, ThreadWriter(), run_id="run", build="b")
     journal.begin_segment(b"", wall_ns=1, monotonic_ns=2)
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
@@ -128,7 +122,7 @@ async def test_one_sync_serves_all_that_wait(tmp_path: Path) -> None:
 
 
 async def test_segments_follow_one_another(tmp_path: Path) -> None:
-    journal = SegmentJournal(tmp_path, ThreadWriter(waker()), run_id="run", build="b", segment_bytes=500)
+    journal = SegmentJournal(tmp_path, ThreadWriter(), run_id="run", build="b", segment_bytes=500)
     for number in range(60):
         if number == 0 or journal.wants_segment(number):
             journal.begin_segment(b"", wall_ns=1, monotonic_ns=number)
@@ -147,7 +141,7 @@ async def test_segments_follow_one_another(tmp_path: Path) -> None:
 
 
 async def test_a_full_disk_is_journal_full_for_those_who_wait_and_those_who_write(tmp_path: Path) -> None:
-    journal = SegmentJournal(tmp_path, ThreadWriter(waker()), run_id="run", build="b")
+    journal = SegmentJournal(tmp_path, ThreadWriter(), run_id="run", build="b")
     (tmp_path / "run-000001.journal").symlink_to("/dev/full")
     journal.begin_segment(b"", wall_ns=1, monotonic_ns=2)
     journal.append(tick(1))
@@ -162,7 +156,7 @@ async def test_a_full_disk_is_journal_full_for_those_who_wait_and_those_who_writ
 
 
 async def test_a_disk_too_far_behind_is_journal_full(tmp_path: Path) -> None:
-    journal = SegmentJournal(tmp_path, ThreadWriter(waker(), buffer_bytes=2_000), run_id="run", build="b")
+    journal = SegmentJournal(tmp_path, ThreadWriter(buffer_bytes=2_000), run_id="run", build="b")
     journal.begin_segment(b"", wall_ns=1, monotonic_ns=2)
 
     def fill() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 
 import pytest
 import trio
@@ -14,6 +15,7 @@ from arb.domain.errors import JournalFull
 from arb.domain.events import Event
 from arb.domain.ids import ClientOrderId, InstrumentId, PairId, VenueId
 from arb.domain.order import ApprovedOrder, OrderRequest, OrderType, Purpose, Side, TimeInForce
+from arb.ports import HeldOrder, Synced
 from arb.supervision.dispatch import Dispatch
 
 UPBIT = VenueId("upbit")
@@ -26,6 +28,7 @@ class SlowJournal:
     def __init__(self) -> None:
         self.synced_seq = 0
         self.is_full = False
+        self.rings = 0
         self._changed = trio.Event()
 
     def sync(self, seq: int) -> None:
@@ -34,12 +37,17 @@ class SlowJournal:
         self._changed.set()
         self._changed = trio.Event()
 
-    async def synced(self, seq: int) -> None:
+    def sync_soon(self) -> None:
+        """As `ports.Journal`."""
+        self.rings += 1
+
+    async def synced(self, seq: int) -> Synced:
         """As `ports.Journal`."""
         while self.synced_seq < seq:
             await self._changed.wait()
         if self.is_full:
             raise JournalFull("full")
+        return Synced(seq)
 
     def append(self, event: Event) -> None:
         """As `ports.Journal`."""
@@ -64,9 +72,12 @@ class Edges:
     def __init__(self) -> None:
         self.log: list[str] = []
 
-    def submit_nowait(self, order: ApprovedOrder) -> None:
+    def prepare(self, order: ApprovedOrder, seq: int) -> HeldOrder:
         """As `ports.OrderGateway`."""
-        self.log.append(f"submit {order.request.client_order_id}")
+        name = order.request.client_order_id
+        self.log.append(f"prepare {name}")
+        go, drop = (partial(self.log.append, f"{word} {name}") for word in ("submit", "drop"))
+        return HeldOrder(order, seq, go=lambda _: go(), drop=drop)
 
     def cancel_nowait(self, cancel: Cancel) -> None:
         """As `ports.OrderGateway`."""
@@ -161,13 +172,14 @@ async def test_orders_wait_for_the_sync_of_their_step_and_keep_their_order(
     dispatch.put(Submit((order("arb1"), order("arb2"))), 5)
     dispatch.put(Submit((order("arb3"),)), 9)
     await wait_all_tasks_blocked()
-    assert edges.log == []
+    assert edges.log == ["prepare arb1", "prepare arb2", "prepare arb3"]
+    assert journal.rings == 2, "the disk begins when an order is known"
     journal.sync(5)
     await wait_all_tasks_blocked()
-    assert edges.log == ["submit arb1", "submit arb2"]
+    assert edges.log[3:] == ["submit arb1", "submit arb2"]
     journal.sync(9)
     await wait_all_tasks_blocked()
-    assert edges.log == ["submit arb1", "submit arb2", "submit arb3"]
+    assert edges.log[3:] == ["submit arb1", "submit arb2", "submit arb3"]
 
 
 async def test_a_disk_that_has_failed_lets_nothing_go(autojump_clock: MockClock) -> None:
@@ -179,8 +191,10 @@ async def test_a_disk_that_has_failed_lets_nothing_go(autojump_clock: MockClock)
 
     with pytest.raises(JournalFull):
         await dispatch.release()
+    assert edges.log == ["prepare arb1"]
 
-    assert edges.log == []
+    assert [one.request.client_order_id for one in dispatch.withdraw()] == ["arb1"]
+    assert edges.log == ["prepare arb1", "drop arb1"]
 
 
 async def test_what_waited_when_trading_ended_is_taken_back_and_never_leaves(autojump_clock: MockClock) -> None:
@@ -197,4 +211,4 @@ async def test_what_waited_when_trading_ended_is_taken_back_and_never_leaves(aut
         await dispatch.release()
 
     assert [one.request.client_order_id for one in taken_back] == ["arb1", "arb2"]
-    assert edges.log == ["submit arb3"]
+    assert edges.log == ["prepare arb1", "prepare arb2", "drop arb1", "drop arb2", "prepare arb3", "submit arb3"]

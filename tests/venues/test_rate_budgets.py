@@ -17,7 +17,7 @@ from arb.venues.spec import HttpRequest, Priority
 from arb.venues.wire.orders import VenueOrders
 from tests.venues.private import answer, order
 from tests.venues.town import Town, fault, open_orders, open_town
-from tests.venues.wire.wire_fakes import Inbox
+from tests.venues.wire.wire_fakes import Inbox, submit
 
 VENUES = ("upbit", "binance_spot", "binance_usdm")
 
@@ -40,7 +40,7 @@ def reasons(events: list[Event]) -> list[str]:
 
 async def burst(town: Town, orders: VenueOrders, venue: str, count: int, first: int = 0) -> None:
     for number in range(first, first + count):
-        orders.submit_nowait(resting(town, venue, number))
+        submit(orders, resting(town, venue, number))
     await trio.sleep(0.3)
 
 
@@ -54,7 +54,7 @@ async def test_entries_that_used_up_their_share_leave_a_hedge_and_a_cancel(
             await burst(town, orders, "upbit", 12)
             assert reasons(inbox.events()) == ["rate_budget"] * 4
 
-            orders.submit_nowait(resting(town, "upbit", 99, Purpose.HEDGE))
+            submit(orders, resting(town, "upbit", 99, Purpose.HEDGE))
             first = resting(town, "upbit", 0).request
             orders.cancel_nowait(
                 Cancel(client_order_id=first.client_order_id, venue_order_id=None, instrument=first.instrument)
@@ -130,7 +130,7 @@ async def test_a_venue_that_wants_silence_gets_it_and_we_say_until_when(
         async with open_orders(town, venue, inbox) as orders:
             await trio.sleep(0.4)
             if town.limiters[venue].statistics().reason:
-                orders.submit_nowait(resting(town, venue, 1))
+                submit(orders, resting(town, venue, 1))
                 await trio.sleep(0.3)
                 assert [words.partition(":")[0] for words in reasons(inbox.events())] == ["rate_budget"]
                 assert seen.reason in reasons(inbox.events())[0]

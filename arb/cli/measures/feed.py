@@ -155,6 +155,7 @@ class DecisionStamps:
         self.delays_us: list[float] = []
         self.append_effects = self._append_effects
         self.synced = journal.synced
+        self.sync_soon = journal.sync_soon
         self.wants_segment = journal.wants_segment
         self.begin_segment = journal.begin_segment
 
@@ -212,7 +213,7 @@ async def _latencies(
     config: EngineConfig, directory: Path, offset_ns: int, port: int, *, is_tls: bool, count: int
 ) -> list[float]:
     clock, inbox, engine = AnchoredClock(lambda: now_ns() + offset_ns), Inbox(), Engine(config)
-    writer = ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon)
+    writer = ThreadWriter()
     stamps = DecisionStamps(SegmentJournal(directory, writer, run_id="bench", build="bench"), offset_ns)
     stamps.begin_segment(b"", wall_ns=clock.wall_ns(), monotonic_ns=clock.monotonic_ns())
     for event in beginnings(config, clock.monotonic_ns(), clock.wall_ns()):

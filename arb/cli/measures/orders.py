@@ -28,7 +28,7 @@ from arb.domain.errors import InvariantBroken
 from arb.domain.ids import InstrumentId, VenueId, venue_of
 from arb.domain.order import ApprovedOrder
 from arb.engine import Engine, EngineSnapshot, thaw
-from arb.ports import Dialer, Endpoint, OrderGateway
+from arb.ports import Dialer, Endpoint, OrderGateway, Synced
 from arb.storage.journal import SegmentJournal, ThreadWriter
 from arb.supervision.clock import AnchoredClock
 from arb.supervision.dispatch import Dispatch
@@ -117,6 +117,7 @@ class SyncStamps:
     def __init__(self, journal: SegmentJournal) -> None:
         self._journal = journal
         self.waited_us: list[float] = []
+        self._asked_ns = 0
         self.append = journal.append
         self.append_effects = journal.append_effects
         self.wants_segment = journal.wants_segment
@@ -127,11 +128,16 @@ class SyncStamps:
         """As the journal."""
         return self._journal.synced_seq
 
-    async def synced(self, seq: int) -> None:
+    def sync_soon(self) -> None:
+        """From here on orders wait for the disk."""
+        self._asked_ns = now_ns()
+        self._journal.sync_soon()
+
+    async def synced(self, seq: int) -> Synced:
         """Wait, and note how long."""
-        began_ns = now_ns()
-        await self._journal.synced(seq)
-        self.waited_us.append((now_ns() - began_ns) / 1e3)
+        word = await self._journal.synced(seq)
+        self.waited_us.append((now_ns() - self._asked_ns) / 1e3)
+        return word
 
 
 @attrs.define
@@ -147,7 +153,7 @@ class OrderDesk:
 @asynccontextmanager
 async def _desk(directory: Path, ports: dict[VenueId, int]) -> AsyncIterator[OrderDesk]:
     clock, inbox = AnchoredClock(), Inbox()
-    writer = ThreadWriter(trio.lowlevel.current_trio_token().run_sync_soon)
+    writer = ThreadWriter()
     journal = SyncStamps(SegmentJournal(directory, writer, run_id="bench", build="bench"))
     journal.begin_segment(b"", wall_ns=clock.wall_ns(), monotonic_ns=clock.monotonic_ns())
     sent_ns: list[int] = []
@@ -306,7 +312,7 @@ async def _roundtrips(order: ApprovedOrder, port: int, count: int) -> tuple[list
         await trio.sleep(0.2)
         for _ in range(count + 20):
             began_ns = now_ns()
-            await wire.send(signed(), order.request.client_order_id)
+            await wire.send(wire.written(signed()), order.request.client_order_id)
             ours.append((now_ns() - began_ns) / 1e3)
             began_ns = now_ns()
             request = signed()

@@ -39,7 +39,7 @@ from arb.domain.ids import ClientOrderId, InstrumentId, VenueId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.money import decimal_of
 from arb.domain.order import ApprovedOrder, Balance, OrderRequest, OrderState, OrderUpdate, Position
-from arb.ports import Clock, EventSink
+from arb.ports import Clock, EventSink, HeldOrder
 from arb.venues.simulated.chance import Chance, stream
 from arb.venues.simulated.facts import (
     BalanceChanged,
@@ -96,9 +96,9 @@ class LocalGateway:
     venue: VenueId
     fills: LocalFills
 
-    def submit_nowait(self, order: ApprovedOrder) -> None:
-        """Queue an order; it arrives after half its latency."""
-        self.fills.submit(order.request)
+    def prepare(self, order: ApprovedOrder, seq: int) -> HeldOrder:
+        """Hold an order; it arrives half its latency after its release."""
+        return HeldOrder(order, seq, go=lambda _: self.fills.submit(order.request))
 
     def cancel_nowait(self, cancel: Cancel) -> None:
         """Queue a cancel."""

@@ -5,10 +5,13 @@ Never: repeats a request: once a byte may have left, a failure is `OrderUnknown`
 Units: `_s` seconds of Trio's clock.
 
 Each connection has one reading task, so one that the venue closes while idle is replaced before an order needs it.
+Requests are written out by hand, before a connection is chosen for them; h11 reads the answers. Nothing stands between
+the choice and the first byte: no checkpoint, no parsing, no other task.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -17,7 +20,7 @@ import attrs
 import h11
 import trio
 
-from arb.domain.errors import OrderUnknown, VenueUnavailable
+from arb.domain.errors import InvariantBroken, OrderUnknown, VenueUnavailable
 from arb.domain.ids import VenueId
 from arb.ports import Dialer, Endpoint
 from arb.venues.spec import HttpRequest, HttpResponse
@@ -31,6 +34,9 @@ _REDIAL_FIRST_S: Final = 0.25
 _REDIAL_MAX_S: Final = 30.0
 _DIAL_GAP_S: Final = 0.05
 _GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
+_ANY_REQUEST: Final = h11.Request(method="GET", target="/", headers=[("Host", "any")])
+_HEAD: Final = re.compile(r"[A-Z]+ /[!-~]* HTTP/1\.1\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [ -~]*\r\n)*")
+"""What stands before the empty line: printable ASCII, so that no value can begin a line or a request of its own."""
 
 
 @attrs.frozen(kw_only=True)
@@ -45,13 +51,21 @@ class OrderTarget:
     answer_within_s: float = 5.0
 
 
+@attrs.frozen
+class WrittenRequest:
+    """A request and its bytes."""
+
+    request: HttpRequest
+    data: bytes = attrs.field(repr=False)
+
+
 class OrderHttp:
     """Order requests to one venue; made by `open_order_http`."""
 
     def __init__(self, target: OrderTarget, dialer: Dialer) -> None:
         self._target = target
         self._dialer = dialer
-        self._host = (b"Host", host_header(target.endpoint).encode())
+        self._host = host_header(target.endpoint)
         self._idle: list[_Line] = []
         self._waiting = 0
         self._standing = 0
@@ -67,24 +81,45 @@ class OrderHttp:
         """Connections ready for a request now."""
         return len(self._idle)
 
-    async def send(self, request: HttpRequest, client_order_id: str) -> HttpResponse:
+    def written(self, request: HttpRequest) -> WrittenRequest:
+        """The bytes of a request.
+
+        Raises:
+            InvariantBroken: it would not be one request on the wire.
+        """
+        parts = [f"{request.method} {self._target.prefix}{request.target} HTTP/1.1\r\nHost: {self._host}\r\n"]
+        parts += [f"{name}: {value}\r\n" for name, value in request.headers]
+        if request.body or request.method not in ("GET", "DELETE"):
+            parts.append(f"Content-Length: {len(request.body)}\r\n")
+        head = "".join(parts)
+        if _HEAD.fullmatch(head) is None:
+            raise InvariantBroken(
+                f"{self._target.venue}: {request.method} {request.path} cannot be written as a request"
+            )
+        return WrittenRequest(request, head.encode("ascii") + b"\r\n" + request.body)
+
+    async def send(self, written: WrittenRequest, client_order_id: str) -> HttpResponse:
         """Send the request once and wait for its answer.
 
         Raises:
             VenueUnavailable: there was no connection; nothing was sent.
             OrderUnknown: it may have been sent and there is no answer.
         """
-        data_of = self._request_of(request)
-        line = await self._take()
-        answer: HttpResponse | None = None
+        if not self._idle:
+            await self._wait_for_line()
+        line = self._idle.pop(0)
+        self._announce()
+        is_whole = False
         try:
             with trio.fail_after(self._target.answer_within_s):
-                answer = await line.exchange(*data_of)
+                answer = await line.exchange(written.data)
+                is_whole = True
         except (trio.TooSlowError, h11.RemoteProtocolError, *_GONE) as error:
+            request = written.request
             detail = f"{request.method} {request.path}: {type(error).__name__} {error}".rstrip()
             raise OrderUnknown(client_order_id, self._target.venue, detail) from error
         finally:
-            self._give_back(line, is_whole=answer is not None)
+            self._give_back(line, is_whole=is_whole)
         return answer
 
     async def keep_warm(self) -> None:
@@ -92,7 +127,7 @@ class OrderHttp:
         wait_s = _REDIAL_FIRST_S
         async with trio.open_nursery() as nursery:
             while True:
-                while len(self._idle) >= _KEPT + self._waiting:
+                while not self._is_line_wanted:
                     await self._changed.wait()
                 try:
                     with trio.fail_after(self._target.dial_within_s):
@@ -101,23 +136,22 @@ class OrderHttp:
                     wait_s = min(wait_s * 2, _REDIAL_MAX_S)
                 else:
                     wait_s = _REDIAL_FIRST_S
-                    line = _Line(stream, self._target.venue)
+                    line = _Line(stream)
                     self._idle.append(line)
+                    self._standing += 1
                     nursery.start_soon(self._read, line)
                     self._announce()
                 await self._pause(wait_s)
 
     async def _read(self, line: _Line) -> None:
         """Read one connection for its whole life."""
-        self._standing += 1
         try:
             await line.read()
         finally:
             self._standing -= 1
-            line.is_usable = False
             if line in self._idle:
                 self._idle.remove(line)
-                self._announce()
+            self._announce()
             await trio.aclose_forcefully(line.stream)
 
     async def _pause(self, wait_s: float) -> None:
@@ -127,13 +161,10 @@ class OrderHttp:
             while not self._waiting:
                 await self._changed.wait()
 
-    async def _take(self) -> _Line:
-        if not self._idle:
-            await self._wait_for_line()
-        line = self._idle.pop(0)
-        line.is_busy = True
-        self._announce()
-        return line
+    @property
+    def _is_line_wanted(self) -> bool:
+        """Fewer than are kept stand, or no spare stands by beside the busy ones."""
+        return self._standing < _KEPT or len(self._idle) <= self._waiting
 
     async def _wait_for_line(self) -> None:
         self._waiting += 1
@@ -155,90 +186,92 @@ class OrderHttp:
             line.end.cancel()
         self._announce()
 
-    def _request_of(self, request: HttpRequest) -> tuple[h11.Request, bytes]:
-        headers = [self._host, *((name.encode(), value.encode()) for name, value in request.headers)]
-        if request.body or request.method not in ("GET", "DELETE"):
-            headers.append((b"Content-Length", b"%d" % len(request.body)))
-        target = self._target.prefix + request.target
-        return h11.Request(method=request.method, target=target, headers=headers), request.body
-
     def _announce(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        """Wake the dialling and those who wait for a line, where there is something for them."""
+        if self._waiting or self._is_line_wanted:
+            self._changed.set()
+            self._changed = trio.Event()
 
 
 class _Line:
     """One kept connection: a reading task, and at most one exchange."""
 
-    def __init__(self, stream: trio.abc.Stream, venue: VenueId) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream
-        self.is_usable = True
-        self.is_busy = False
         self.end = trio.CancelScope()
         """Cancelled: the reading ends and the connection is closed."""
-        self._venue = venue
+        self._is_usable = True
+        self._is_busy = False
         self._http = h11.Connection(h11.CLIENT)
-        self._arrived = trio.Event()
-        self._is_fed = False
+        self._expect_answer()
+        self._head: h11.Response | None = None
+        self._body = bytearray()
+        self._answer: HttpResponse | None = None
+        self._error: Exception | None = None
+        self._is_over = trio.Event()
 
     async def read(self) -> None:
-        """Hand arriving bytes to the exchange; whatever an idle connection says is its end."""
+        """Read arriving answers; whatever an idle connection says is its end."""
         with self.end:
             try:
                 while True:
                     data = await self.stream.receive_some(READ_BYTES)
-                    if not self.is_busy:
+                    if not self._is_busy:
                         break
                     self._http.receive_data(bytes(data))
-                    self._is_fed = True
-                    self._arrived.set()
+                    self._take_in()
                     if not data:
                         break
-            except _GONE:
-                pass
+            except (h11.RemoteProtocolError, *_GONE) as error:
+                self._error = error
             finally:
-                self.is_usable = False
-                self._arrived.set()
+                self._is_usable = False
+                self._is_over.set()
 
-    async def exchange(self, head: h11.Request, body: bytes) -> HttpResponse:
-        """Send the request in one piece; collect its answer."""
-        send = self._http.send
-        parts = (send(head), send(h11.Data(data=body)) if body else b"", send(h11.EndOfMessage()))
-        await self.stream.send_all(b"".join(part for part in parts if part))
-        head_seen: h11.Response | None = None
-        received = bytearray()
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                await self._wait_arrived()
-            elif isinstance(event, h11.Response):
-                head_seen = event
-            elif isinstance(event, h11.Data):
-                received += event.data
-                if len(received) > _MAX_BODY_BYTES:
-                    raise trio.BrokenResourceError(f"an answer of more than {_MAX_BODY_BYTES} bytes")
-            elif isinstance(event, h11.EndOfMessage) and head_seen is not None:
-                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head_seen.headers}
-                return HttpResponse(status=head_seen.status_code, headers=headers, body=bytes(received))
-            elif not isinstance(event, h11.InformationalResponse):
-                raise trio.BrokenResourceError("the connection ended before its answer")
+    async def exchange(self, data: bytes) -> HttpResponse:
+        """Send the request in one piece; wait for its answer."""
+        self._is_busy = True
+        await self.stream.send_all(data)
+        await self._is_over.wait()
+        if self._answer is None:
+            raise self._error or trio.BrokenResourceError("the connection ended before its answer")
+        return self._answer
 
     def make_ready(self) -> bool:
         """Prepare for the next exchange; False: it cannot carry one."""
-        if not self.is_usable or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+        is_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        if not self._is_usable or not is_done or self._http.trailing_data[0]:
             return False
         self._http.start_next_cycle()
-        self.is_busy = False
+        self._expect_answer()
+        self._head, self._body, self._answer = None, bytearray(), None
+        self._is_over = trio.Event()
         return True
 
-    async def _wait_arrived(self) -> None:
-        """Wait until the reader has fed more; bytes fed before a break were looked at first."""
-        await self._arrived.wait()
-        if not self.is_usable and not self._is_fed:
-            raise trio.BrokenResourceError("the connection broke before its answer")
-        self._is_fed = False
-        if self.is_usable:
-            self._arrived = trio.Event()
+    def _expect_answer(self) -> None:
+        """What h11 must know of a request to read its answer: there is one, and its answer may have a body."""
+        self._http.send(_ANY_REQUEST)
+        self._http.send(h11.EndOfMessage())
+
+    def _take_in(self) -> None:
+        """Read what has arrived, to the end of the answer."""
+        while self._is_busy:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                return
+            if isinstance(event, h11.Response):
+                self._head = event
+            elif isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) > _MAX_BODY_BYTES:
+                    raise trio.BrokenResourceError(f"an answer of more than {_MAX_BODY_BYTES} bytes")
+            elif isinstance(event, h11.EndOfMessage) and self._head is not None:
+                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._head.headers}
+                self._answer = HttpResponse(status=self._head.status_code, headers=headers, body=bytes(self._body))
+                self._is_busy = False
+                self._is_over.set()
+            elif not isinstance(event, h11.InformationalResponse):
+                raise trio.BrokenResourceError("the connection ended before its answer")
 
 
 @asynccontextmanager

@@ -15,13 +15,17 @@ from arb.domain.ids import InstrumentId, VenueId
 from arb.domain.instrument import Instrument
 from arb.ports import Clock, EventSink
 from arb.venues.spec import HttpRequest, HttpResponse, OrderCodec, Stamp
+from arb.venues.wire.order_http import WrittenRequest
 from arb.venues.wire.rate_limit import RateLimiter
 
 
 class OrderWire(Protocol):
     """Carries one signed request (`OrderHttp`)."""
 
-    async def send(self, request: HttpRequest, client_order_id: str) -> HttpResponse:
+    def written(self, request: HttpRequest) -> WrittenRequest:
+        """The bytes of a request."""
+
+    async def send(self, written: WrittenRequest, client_order_id: str) -> HttpResponse:
         """Send once.
 
         Raises:

@@ -6,6 +6,9 @@ Units: `_s` seconds of Trio's clock, `_ns` monotonic.
 
 A submit that certainly never left is REJECTED by us (`rate_budget`, `not_sent`, `queue_full`); one that may have left
 and has no readable answer is UNKNOWN, and the core asks.
+
+A submit is signed and written out while it is held. It takes its rate token and its connection when it is released, so
+that what is held keeps nothing from the cancels and queries of the venue.
 """
 
 from __future__ import annotations
@@ -23,12 +26,13 @@ from arb.domain.errors import InvariantBroken, OrderUnknown, ProtocolError, Venu
 from arb.domain.events import Event, FillSeen, OrderUpdated
 from arb.domain.ids import ClientOrderId, InstrumentId, VenueOrderId
 from arb.domain.order import ApprovedOrder, Fill, OrderState, OrderUpdate, Purpose
+from arb.ports import HeldOrder, Synced
 from arb.venues.spec import HttpRequest, HttpResponse, Priority, Stamp
+from arb.venues.wire.admission import Admission
 from arb.venues.wire.dead_man import open_dead_man
 from arb.venues.wire.order_parts import OrderParts
 
 _LOG = logging.getLogger("arb.orders")
-_IN_FLIGHT: Final = 16
 _QUEUED: Final = 512
 _TRADES_TRIES: Final = 4
 _TRADES_GAP_S: Final = 0.5
@@ -47,6 +51,25 @@ _PRIORITIES: Final = {
 Answers = tuple[OrderUpdate | Fill, ...]
 
 
+class _ParkedSubmit:
+    """A submit whose task stands before the wire until its fate is decided."""
+
+    def __init__(self, order: ApprovedOrder) -> None:
+        self.order = order
+        self._is_released = False
+        self._decided = trio.Event()
+
+    def decide(self, *, is_released: bool) -> None:
+        self._is_released = is_released
+        self._decided.set()
+
+    async def is_released(self) -> bool:
+        """Wait until it is decided; no checkpoint when it has been."""
+        if not self._decided.is_set():
+            await self._decided.wait()
+        return self._is_released
+
+
 class VenueOrders:
     """An `OrderGateway` and `OrderTracker`; `run` does the work."""
 
@@ -54,7 +77,7 @@ class VenueOrders:
         self._parts = parts
         # Full: submits are rejected by us, cancels and queries break an invariant: the core asks for too much.
         self._jobs_in, self._jobs_out = trio.open_memory_channel[Callable[[], Awaitable[None]]](_QUEUED)
-        self._slots = trio.CapacityLimiter(_IN_FLIGHT)
+        self._admission = Admission(parts.wire, parts.limiter, parts.clock, parts.stamp)
         self._unfinished: dict[ClientOrderId, InstrumentId] = {}
         self._ended: dict[ClientOrderId, None] = {}
         """The last that ended: a late word that one of them is open is not believed."""
@@ -72,16 +95,15 @@ class VenueOrders:
 
     # --- OrderGateway: never waits ---
 
-    def submit_nowait(self, order: ApprovedOrder) -> None:
-        """Queue an order whose intent is already synced to disk."""
-        request = order.request
-        self._unfinished[request.client_order_id] = request.instrument
-        self._submitting += 1
+    def prepare(self, order: ApprovedOrder, seq: int) -> HeldOrder:
+        """Sign an order and write it out; its bytes leave when it is released."""
+        parked = _ParkedSubmit(order)
         try:
-            self._jobs_in.send_nowait(partial(self._submit, order))
+            self._jobs_in.send_nowait(partial(self._submit, parked))
         except trio.WouldBlock:
-            self._submitting -= 1
-            self._refuse(order, "queue_full")
+            return HeldOrder(order, seq, go=lambda _: self._refuse(order, "queue_full"))
+        drop = partial(parked.decide, is_released=False)
+        return HeldOrder(order, seq, go=partial(self._let_go, parked), drop=drop)
 
     def cancel_nowait(self, cancel: Cancel) -> None:
         """Queue a cancel."""
@@ -140,8 +162,8 @@ class VenueOrders:
         return tuple(swept)
 
     async def _ask_dead_man(self, build: Callable[[Stamp], HttpRequest]) -> HttpResponse | None:
-        request = await self._admitted(lambda: build(self._parts.stamp()), Priority.CANCEL, _DEAD_MAN_WAIT_S)
-        return None if request is None else await self._sent(request, ClientOrderId("dead-man"))
+        ready = await self._admission.admit(build, Priority.CANCEL, _DEAD_MAN_WAIT_S)
+        return None if ready is None else await self._admission.send(ready, ClientOrderId("dead-man"))
 
     def _queue(self, job: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -149,17 +171,26 @@ class VenueOrders:
         except trio.WouldBlock as error:
             raise InvariantBroken(f"{self._parts.venue}: more than {_QUEUED} order requests are waiting") from error
 
-    async def _submit(self, order: ApprovedOrder) -> None:
-        parts, wanted = self._parts, order.request
-        instrument = parts.instruments[wanted.instrument]
-        waits_s = parts.waits.entry_s if wanted.purpose is Purpose.ENTRY else parts.waits.other_submit_s
-        build = partial(parts.codec.submit, order, instrument)
+    def _let_go(self, parked: _ParkedSubmit, _word: Synced) -> None:
+        wanted = parked.order.request
+        self._unfinished[wanted.client_order_id] = wanted.instrument
+        self._submitting += 1
+        parked.decide(is_released=True)
+
+    async def _submit(self, parked: _ParkedSubmit) -> None:
+        order, parts = parked.order, self._parts
+        wanted = order.request
+        build = partial(parts.codec.submit, order, parts.instruments[wanted.instrument])
+        ready = self._admission.ready(build)
+        if not await parked.is_released():
+            return
         try:
-            request = await self._admitted(lambda: build(parts.stamp()), _PRIORITIES[wanted.purpose], waits_s)
-            if request is None:
-                self._refuse(order, self._no_budget())
+            waits_s = parts.waits.entry_s if wanted.purpose is Purpose.ENTRY else parts.waits.other_submit_s
+            admitted = await self._admission.admit(build, _PRIORITIES[wanted.purpose], waits_s, ready)
+            if admitted is None:
+                self._refuse(order, self._admission.no_budget())
                 return
-            answer = await self._sent(request, wanted.client_order_id)
+            answer = await self._admission.send(admitted, wanted.client_order_id)
         except VenueUnavailable as error:
             self._refuse(order, f"not_sent: {error}")
             return
@@ -170,7 +201,11 @@ class VenueOrders:
             self._submitting -= 1
             if not self._submitting:
                 self._none_submitting.set()
-        read = partial(parts.codec.parse_submit, order, answer)
+        await self._read_submit(order, answer)
+
+    async def _read_submit(self, order: ApprovedOrder, answer: HttpResponse) -> None:
+        wanted = order.request
+        read = partial(self._parts.codec.parse_submit, order, answer)
         answers = self._read(read, wanted.client_order_id, wanted.instrument)
         query = Query(
             client_order_id=wanted.client_order_id,
@@ -246,38 +281,15 @@ class VenueOrders:
     ) -> HttpResponse | None:
         """The answer to a cancel or query; None: there is none, and the core has been told."""
         try:
-            request = await self._admitted(lambda: build(self._parts.stamp()), priority, waits_s)
-            if request is None:
-                self._tell_unknown(about.client_order_id, about.instrument, self._no_budget())
+            ready = await self._admission.admit(build, priority, waits_s)
+            if ready is None:
+                self._tell_unknown(about.client_order_id, about.instrument, self._admission.no_budget())
                 return None
-            return await self._sent(request, about.client_order_id)
+            return await self._admission.send(ready, about.client_order_id)
         except (VenueUnavailable, OrderUnknown) as error:
             kind = "not_sent" if isinstance(error, VenueUnavailable) else "no_answer"
             self._tell_unknown(about.client_order_id, about.instrument, f"{kind}: {error}")
             return None
-
-    async def _admitted(
-        self, build: Callable[[], HttpRequest], priority: Priority, waits_s: float
-    ) -> HttpRequest | None:
-        """The request with its rate token taken; None: no token within the wait. Stamped anew after a wait."""
-        request = build()
-        if self._parts.limiter.take_nowait(request.bucket, request.weight, priority):
-            return request
-        with trio.move_on_after(waits_s):
-            await self._parts.limiter.take(request.bucket, request.weight, priority)
-            return build()
-        return None
-
-    def _no_budget(self) -> str:
-        """Why there was no token: the venue's silence with its end, or too many requests of our own."""
-        silence = self._parts.limiter.statistics().reason
-        return f"rate_budget: {silence}" if silence else "rate_budget"
-
-    async def _sent(self, request: HttpRequest, client_order_id: ClientOrderId) -> HttpResponse:
-        async with self._slots:
-            answer = await self._parts.wire.send(request, client_order_id)
-        self._parts.limiter.learn(answer)
-        return answer
 
     def _read(
         self, parse: Callable[[int], Answers], client_order_id: ClientOrderId, instrument: InstrumentId
@@ -311,16 +323,16 @@ class VenueOrders:
         if codec.trades(query, update, self._parts.stamp()) is None:
             return True
 
-        def build() -> HttpRequest:
-            request = codec.trades(query, update, self._parts.stamp())
+        def build(stamp: Stamp) -> HttpRequest:
+            request = codec.trades(query, update, stamp)
             assert request is not None
             return request
 
         try:
-            request = await self._admitted(build, Priority.QUERY, self._parts.waits.query_s)
-            if request is None:
+            ready = await self._admission.admit(build, Priority.QUERY, self._parts.waits.query_s)
+            if ready is None:
                 return False
-            answer = await self._sent(request, query.client_order_id)
+            answer = await self._admission.send(ready, query.client_order_id)
             fills = codec.parse_trades(query, answer, self._parts.clock.monotonic_ns())
         except (VenueUnavailable, OrderUnknown, ProtocolError):
             return False

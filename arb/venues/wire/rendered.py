@@ -17,7 +17,7 @@ from arb.domain.effects import Cancel, Query, QueryAccount
 from arb.domain.ids import InstrumentId, VenueId
 from arb.domain.instrument import Instrument
 from arb.domain.order import ApprovedOrder
-from arb.ports import OrderGateway
+from arb.ports import HeldOrder, OrderGateway, Synced
 from arb.venues.spec import AccountSpec, Credentials, HttpRequest, OrderCodec, Stamp
 
 log = logging.getLogger("arb.orders")
@@ -38,11 +38,15 @@ class RenderedGateway:
     instruments: Mapping[InstrumentId, Instrument]
     stamp: Callable[[], Stamp]
 
-    def submit_nowait(self, order: ApprovedOrder) -> None:
-        """Render and hand on."""
-        request = order.request
-        self._log(request.client_order_id, self.codec.submit(order, self.instruments[request.instrument], self.stamp()))
-        self.behind.submit_nowait(order)
+    def prepare(self, order: ApprovedOrder, seq: int) -> HeldOrder:
+        """Render at its release, and hand on."""
+        held = self.behind.prepare(order, seq)
+
+        def go(word: Synced) -> None:
+            self._log_order(order)
+            held.release(word)
+
+        return HeldOrder(order, seq, go=go, drop=held.withdraw)
 
     def cancel_nowait(self, cancel: Cancel) -> None:
         """Render and hand on."""
@@ -56,6 +60,10 @@ class RenderedGateway:
     def query_account_nowait(self, query: QueryAccount) -> None:
         """Hand on."""
         self.behind.query_account_nowait(query)
+
+    def _log_order(self, order: ApprovedOrder) -> None:
+        request = order.request
+        self._log(request.client_order_id, self.codec.submit(order, self.instruments[request.instrument], self.stamp()))
 
     def _log(self, client_order_id: str, request: HttpRequest) -> None:
         fields = {"venue": self.venue, "client_order_id": client_order_id, "request": request_text(request)}

@@ -17,7 +17,7 @@ from tests.strategies import A_BTC, instrument
 from tests.venues.private import order
 from tests.venues.town import Town, fault, open_orders, open_town
 from tests.venues.wire.test_orders import Words
-from tests.venues.wire.wire_fakes import VENUE, Inbox, TrioClock, ok
+from tests.venues.wire.wire_fakes import VENUE, Inbox, TrioClock, ok, submit
 
 
 class Venue:
@@ -120,7 +120,7 @@ async def test_the_venue_cancels_what_a_dead_machine_left(autojump_clock: trio.t
     async with open_town() as town:
         approved, _ = resting(town)
         async with open_orders(town, "binance_usdm", Inbox()) as orders:
-            orders.submit_nowait(approved)
+            submit(orders, approved)
             await trio.sleep(100)
             assert state(town, approved) is OrderState.OPEN
         await trio.sleep(COUNTDOWN_MS / 1000 - 11)
@@ -135,7 +135,7 @@ async def test_a_swept_venue_has_no_timer_left(autojump_clock: trio.testing.Mock
         approved, rules = resting(town)
         dialect = town.simulation.fronts["binance_usdm"].dialect
         async with open_orders(town, "binance_usdm", Inbox()) as orders:
-            orders.submit_nowait(approved)
+            submit(orders, approved)
             await trio.sleep(3)
             assert rules.symbol in dialect.cancel_at_ns  # type: ignore[attr-defined]  # of this venue's dialect
             await orders.sweep(2.0)
@@ -151,7 +151,7 @@ async def test_an_order_of_an_earlier_run_is_watched_once_it_is_asked_about(
         approved, rules = resting(town)
         dialect = town.simulation.fronts["binance_usdm"].dialect
         async with open_orders(town, "binance_usdm", Inbox()) as orders:
-            orders.submit_nowait(approved)
+            submit(orders, approved)
             await trio.sleep(0.5)
         inbox = Inbox()
         async with open_orders(town, "binance_usdm", inbox) as orders:
@@ -170,7 +170,7 @@ async def test_an_unreachable_venue_does_not_stop_the_orders(
         approved, rules = resting(town)
         dialect = town.simulation.fronts["binance_usdm"].dialect
         async with open_orders(town, "binance_usdm", Inbox()) as orders:
-            orders.submit_nowait(approved)
+            submit(orders, approved)
             await trio.sleep(45)
             assert rules.symbol in dialect.cancel_at_ns or state(town, approved) is OrderState.CANCELED  # type: ignore[attr-defined]  # as above
 

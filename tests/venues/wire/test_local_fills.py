@@ -39,6 +39,7 @@ from arb.domain.order import (
 )
 from arb.venues.simulated.listings import listing
 from arb.venues.wire.local_fills import LocalFills, LocalVenue
+from tests.venues.wire.wire_fakes import submit
 
 UPBIT, USDM = VenueId("upbit"), VenueId("binance_usdm")
 KRW_BTC, PERP_BTC = InstrumentId("upbit:KRW-BTC"), InstrumentId("binance_usdm:BTCUSDT")
@@ -173,7 +174,7 @@ async def test_an_order_meets_the_book_at_arrival_and_is_answered_a_latency_afte
     async with running() as (fills, heard):
         fills.on_depth(upbit_depth())
         sent_s = trio.current_time()
-        fills.gateway(UPBIT).submit_nowait(order())
+        submit(fills.gateway(UPBIT), order())
         await trio.sleep(0.02)
         fills.on_depth(upbit_depth(148_790_000.0))
         await trio.sleep(1)
@@ -188,12 +189,12 @@ async def test_only_a_fraction_of_a_level_is_there_and_once_per_image(autojump_c
     async with running() as (fills, heard):
         fills.on_depth(upbit_depth())
         gateway = fills.gateway(UPBIT)
-        gateway.submit_nowait(order(qty="0.05"))
+        submit(gateway, order(qty="0.05"))
         await trio.sleep(1)
-        gateway.submit_nowait(order(qty="0.05", name="b" * 28))
+        submit(gateway, order(qty="0.05", name="b" * 28))
         await trio.sleep(1)
         fills.on_depth(upbit_depth())
-        gateway.submit_nowait(order(qty="0.01", name="c" * 28))
+        submit(gateway, order(qty="0.01", name="c" * 28))
         await trio.sleep(1)
         found = [event.fill.qty for event in heard.of(FillSeen) if isinstance(event, FillSeen)]
         assert found == [D("0.04"), D("0.01")]
@@ -202,7 +203,7 @@ async def test_only_a_fraction_of_a_level_is_there_and_once_per_image(autojump_c
 async def test_a_missed_level_is_gone(autojump_clock: trio.testing.MockClock) -> None:
     async with running(miss=1.0) as (fills, heard):
         fills.on_depth(upbit_depth())
-        fills.gateway(UPBIT).submit_nowait(order())
+        submit(fills.gateway(UPBIT), order())
         await trio.sleep(1)
         assert heard.updates() == [(OrderState.OPEN, ""), (OrderState.CANCELED, "ioc_remainder")]
 
@@ -214,7 +215,7 @@ async def test_no_book_or_a_crossed_one_fills_nothing(
     async with running() as (fills, heard):
         if image is not None:
             fills.on_depth(image)
-        fills.gateway(UPBIT).submit_nowait(order())
+        submit(fills.gateway(UPBIT), order())
         await trio.sleep(1)
         assert heard.updates()[-1] == (OrderState.CANCELED, "ioc_remainder")
 
@@ -232,7 +233,7 @@ async def test_what_a_venue_would_refuse_is_refused(
 ) -> None:
     async with running() as (fills, heard):
         fills.on_depth(upbit_depth())
-        fills.gateway(UPBIT).submit_nowait(order(qty=qty, price=price))
+        submit(fills.gateway(UPBIT), order(qty=qty, price=price))
         await trio.sleep(1)
         assert heard.updates() == [(OrderState.REJECTED, reason)]
 
@@ -243,8 +244,8 @@ async def test_resting_orders_are_filled_by_a_later_book_and_cancels_are_answere
     async with running() as (fills, heard):
         gateway = fills.gateway(UPBIT)
         fills.on_depth(upbit_depth())
-        gateway.submit_nowait(order(price="148790000", force=TimeInForce.GTC))
-        gateway.submit_nowait(order(price="148000000", force=TimeInForce.GTC, name="b" * 28))
+        submit(gateway, order(price="148790000", force=TimeInForce.GTC))
+        submit(gateway, order(price="148000000", force=TimeInForce.GTC, name="b" * 28))
         await trio.sleep(1)
         fills.on_depth(upbit_depth(148_785_000.0))
         gateway.cancel_nowait(Cancel(client_order_id=ClientOrderId("b" * 28), venue_order_id=None, instrument=KRW_BTC))
@@ -258,7 +259,7 @@ async def test_a_query_is_asked_at_its_time_and_tells_state_and_fills(autojump_c
     async with running() as (fills, heard):
         gateway = fills.gateway(UPBIT)
         fills.on_depth(upbit_depth())
-        gateway.submit_nowait(order())
+        submit(gateway, order())
         await trio.sleep(1)
         heard.events.clear()
         for name in ("a" * 28, "z" * 28):
@@ -292,7 +293,7 @@ async def test_a_short_is_told_as_a_position_earns_funding_and_reads_back(
         )
         fills.on_funding(seen)
         fills.on_depth(depth(PERP_BTC, (103_000.0, 1.0), (103_000.1, 1.0)))
-        fills.gateway(USDM).submit_nowait(order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
+        submit(fills.gateway(USDM), order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
         await trio.sleep(1)
         position = heard.of(PositionSeen)[-1].position  # type: ignore[union-attr]
         assert (position.qty, position.entry_price) == (D("-0.1"), 103_000)
@@ -309,7 +310,7 @@ async def test_a_short_is_told_as_a_position_earns_funding_and_reads_back(
 async def test_too_many_orders_on_their_way_are_refused_at_once(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as (fills, heard):
         for number in range(513):
-            fills.gateway(UPBIT).submit_nowait(order(name=f"{number:028d}"))
+            submit(fills.gateway(UPBIT), order(name=f"{number:028d}"))
         assert heard.updates() == [(OrderState.REJECTED, "queue_full")]
 
 
@@ -323,7 +324,7 @@ def told_wallet(heard: Heard) -> Balance:
 async def test_a_wallet_is_told_whole_with_its_margins_locked(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as (fills, heard):
         fills.on_depth(depth(PERP_BTC, (103_000.0, 1.0), (103_000.1, 1.0)))
-        fills.gateway(USDM).submit_nowait(order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
+        submit(fills.gateway(USDM), order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
         await trio.sleep(1)
         fee, margin = D("5.15"), D("5150")
         assert told_wallet(heard) == Balance(AssetId("USDT"), D(15_000) - fee - margin, margin)
@@ -336,7 +337,7 @@ async def test_a_wallet_is_told_whole_with_its_margins_locked(autojump_clock: tr
 async def test_a_run_goes_on_with_the_position_and_the_margin_it_had(autojump_clock: trio.testing.MockClock) -> None:
     async with running() as (fills, heard):
         fills.on_depth(depth(PERP_BTC, (103_000.0, 1.0), (103_000.1, 1.0)))
-        fills.gateway(USDM).submit_nowait(order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
+        submit(fills.gateway(USDM), order(PERP_BTC, Side.SELL, "0.1", "103000.0"))
         await trio.sleep(1)
         had = heard.of(PositionSeen)[-1].position  # type: ignore[union-attr]
         wallet = told_wallet(heard)
@@ -348,7 +349,7 @@ async def test_a_run_goes_on_with_the_position_and_the_margin_it_had(autojump_cl
         assert abs(told_wallet(heard).locked - wallet.locked) < D("0.00000002")
 
         fills.on_depth(depth(PERP_BTC, (101_999.9, 1.0), (102_000.0, 1.0)))
-        fills.gateway(USDM).submit_nowait(order(PERP_BTC, Side.BUY, "0.1", "102000.0", name="c" * 28))
+        submit(fills.gateway(USDM), order(PERP_BTC, Side.BUY, "0.1", "102000.0", name="c" * 28))
         await trio.sleep(1)
         assert heard.of(PositionSeen)[-1].position.qty == 0  # type: ignore[union-attr]
         assert told_wallet(heard) == Balance(AssetId("USDT"), wallet.total + D(100) - D("5.1"), D(0))

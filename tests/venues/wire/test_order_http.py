@@ -46,7 +46,7 @@ async def test_one_connection_serves_and_a_spare_stands_by(autojump_clock):
         await trio.sleep(1)
         assert orders.idle_count == 2
         for _ in range(3):
-            answer = await orders.send(ORDER, "id1")
+            answer = await orders.send(orders.written(ORDER), "id1")
             assert answer.status == 200
             assert answer.body == b'{"id":1}'
         assert len(dialer.opened) == 2
@@ -56,14 +56,14 @@ async def test_one_connection_serves_and_a_spare_stands_by(autojump_clock):
 
 async def test_an_order_waits_for_the_first_connection(autojump_clock):
     async with lines(answering()) as (orders, _):
-        assert (await orders.send(ORDER, "id1")).status == 200
+        assert (await orders.send(orders.written(ORDER), "id1")).status == 200
         assert trio.current_time() == 0
 
 
 async def test_no_connection_means_nothing_was_sent(autojump_clock):
     async with lines() as (orders, _):
         with pytest.raises(VenueUnavailable, match="no order connection within 3 s"):
-            await orders.send(ORDER, "id1")
+            await orders.send(orders.written(ORDER), "id1")
         assert trio.current_time() == 3
 
 
@@ -71,7 +71,7 @@ async def test_no_answer_leaves_the_fate_open(autojump_clock):
     async with lines(hang, hang) as (orders, _):
         await trio.sleep(1)
         with pytest.raises(OrderUnknown) as caught:
-            await orders.send(ORDER, "id1")
+            await orders.send(orders.written(ORDER), "id1")
         assert caught.value.client_order_id == "id1"
         assert trio.current_time() == 6
 
@@ -92,7 +92,7 @@ async def test_a_connection_that_breaks_after_the_request_leaves_the_fate_open(a
     async with lines(serve, serve, answering()) as (orders, _):
         await trio.sleep(1)
         with pytest.raises(OrderUnknown):
-            await orders.send(ORDER, "id1")
+            await orders.send(orders.written(ORDER), "id1")
 
 
 async def test_a_connection_closed_while_idle_is_replaced_before_it_is_needed(autojump_clock):
@@ -106,7 +106,7 @@ async def test_a_connection_closed_while_idle_is_replaced_before_it_is_needed(au
         await trio.sleep(3)
         assert orders.idle_count == 2
         assert len(dialer.opened) == 4
-        assert (await orders.send(ORDER, "id1")).status == 200
+        assert (await orders.send(orders.written(ORDER), "id1")).status == 200
 
 
 async def test_requests_at_once_each_get_a_line_of_their_own(autojump_clock):
@@ -120,7 +120,7 @@ async def test_requests_at_once_each_get_a_line_of_their_own(autojump_clock):
     answers = []
 
     async def one(orders):
-        answers.append((await orders.send(ORDER, "id")).status)
+        answers.append((await orders.send(orders.written(ORDER), "id")).status)
 
     async with lines(*[slow] * 12) as (orders, _):
         await trio.sleep(1)
@@ -140,9 +140,9 @@ async def test_an_answer_that_ends_the_connection_is_read_and_the_line_not_kept(
         stream.close()
 
     async with lines(once, once, once, once) as (orders, dialer):
-        assert (await orders.send(ORDER, "id1")).body == b"whole"
+        assert (await orders.send(orders.written(ORDER), "id1")).body == b"whole"
         await trio.sleep(1)
-        assert (await orders.send(ORDER, "id2")).body == b"whole"
+        assert (await orders.send(orders.written(ORDER), "id2")).body == b"whole"
         assert len(dialer.opened) >= 3
 
 
@@ -175,6 +175,6 @@ async def test_cancelling_a_request_at_any_moment_closes_its_line(autojump_clock
         async with lines(*[slow] * 6) as (orders, _):
             await wait_all_tasks_blocked()
             with trio.move_on_after(step * 0.2):
-                await orders.send(ORDER, "id")
+                await orders.send(orders.written(ORDER), "id")
             await trio.sleep(3)
             assert orders.idle_count == 2

@@ -22,11 +22,12 @@ from arb.domain.order import (
     TimeInForce,
 )
 from arb.venues.spec import Bucket, HttpRequest, HttpResponse, Stamp
+from arb.venues.wire.order_http import WrittenRequest
 from arb.venues.wire.order_parts import OrderParts
 from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.rate_limit import RateLimiter
 from tests.strategies import A_BTC, instrument
-from tests.venues.wire.wire_fakes import VENUE, Inbox, Rules, TrioClock, ok
+from tests.venues.wire.wire_fakes import VENUE, Inbox, Rules, TrioClock, ok, submit
 
 
 def order(name: str = "id1", purpose: Purpose = Purpose.ENTRY) -> ApprovedOrder:
@@ -113,7 +114,11 @@ class Wire:
         self.sent: list[tuple[float, str, str]] = []
         self.out = self.most_out = 0
 
-    async def send(self, request: HttpRequest, client_order_id: str) -> HttpResponse:
+    def written(self, request: HttpRequest) -> WrittenRequest:
+        return WrittenRequest(request, b"")
+
+    async def send(self, written: WrittenRequest, client_order_id: str) -> HttpResponse:
+        request = written.request
         self.sent.append((trio.current_time(), request.path, request.query))
         self.out += 1
         self.most_out = max(self.most_out, self.out)
@@ -160,7 +165,7 @@ def told(inbox):
 
 async def test_an_order_goes_out_once_and_its_answer_comes_as_events(autojump_clock):
     async with running(lambda _: "filled 1 t1 t2", delay_s=0.2) as (orders, wire, inbox):
-        orders.submit_nowait(order())
+        submit(orders, order())
         assert orders.unfinished() == (("id1", A_BTC),)
         await trio.sleep(1)
         assert [path for _, path, _ in wire.sent] == ["/submit/id1"]
@@ -179,7 +184,7 @@ async def test_an_order_goes_out_once_and_its_answer_comes_as_events(autojump_cl
 )
 async def test_what_may_have_left_is_unknown_and_what_cannot_have_is_rejected(autojump_clock, answer, state, reason):
     async with running(lambda _: answer) as (orders, wire, inbox):
-        orders.submit_nowait(order())
+        submit(orders, order())
         await trio.sleep(60)
         assert [(what, why) for _, _, what, why in told(inbox)] == [(state, reason)]
         assert len(wire.sent) == 1, "never resubmitted"
@@ -196,7 +201,7 @@ async def test_an_entry_that_would_wait_for_its_token_is_refused_and_a_hedge_wai
             (0.6, "four", Purpose.EMERGENCY),
         ]:
             await trio.sleep(at - trio.current_time())
-            orders.submit_nowait(order(name, purpose))
+            submit(orders, order(name, purpose))
         await trio.sleep(3)
         assert told(inbox) == [
             (0, "one", "canceled", ""),
@@ -209,10 +214,10 @@ async def test_an_entry_that_would_wait_for_its_token_is_refused_and_a_hedge_wai
 
 async def test_a_back_off_refuses_orders_instead_of_sending_them_late(autojump_clock):
     async with running(lambda _: ok(b"", status=429, retry_after="60")) as (orders, wire, inbox):
-        orders.submit_nowait(order("one"))
+        submit(orders, order("one"))
         await trio.sleep(1)
-        orders.submit_nowait(order("two"))
-        orders.submit_nowait(order("three", Purpose.HEDGE))
+        submit(orders, order("two"))
+        submit(orders, order("three", Purpose.HEDGE))
         orders.cancel_nowait(cancel("four"))
         await trio.sleep(120)
         assert told(inbox)[1:] == [
@@ -226,9 +231,9 @@ async def test_a_back_off_refuses_orders_instead_of_sending_them_late(autojump_c
 async def test_a_request_that_waited_is_stamped_anew(autojump_clock):
     bucket = Bucket(name="order", capacity=1, window_s=1.0, reserve=0)
     async with running(lambda _: "canceled 0", bucket=bucket) as (orders, wire, _):
-        orders.submit_nowait(order("one", Purpose.HEDGE))
+        submit(orders, order("one", Purpose.HEDGE))
         await trio.sleep(0.5)
-        orders.submit_nowait(order("two", Purpose.HEDGE))
+        submit(orders, order("two", Purpose.HEDGE))
         await trio.sleep(2)
         assert wire.sent == [(0, "/submit/one", "nonce=0"), (1, "/submit/two", "nonce=2")]
 
@@ -236,9 +241,9 @@ async def test_a_request_that_waited_is_stamped_anew(autojump_clock):
 async def test_cancels_go_before_entries_when_tokens_are_short(autojump_clock):
     bucket = Bucket(name="order", capacity=1, window_s=1.0, reserve=0)
     async with running(lambda _: "canceled 0", bucket=bucket) as (orders, wire, _):
-        orders.submit_nowait(order("first", Purpose.HEDGE))
+        submit(orders, order("first", Purpose.HEDGE))
         await trio.sleep(0.5)
-        orders.submit_nowait(order("hedge", Purpose.HEDGE))
+        submit(orders, order("hedge", Purpose.HEDGE))
         orders.query_nowait(query("query"))
         await trio.lowlevel.checkpoint()
         orders.cancel_nowait(cancel("cancel"))
@@ -262,7 +267,7 @@ async def test_executions_that_an_answer_counts_but_does_not_list_are_fetched_un
         return next(trades) if path.startswith("/trades") else "filled 1 t1"
 
     async with running(answer, codec=Words(has_trades=True)) as (orders, wire, inbox):
-        orders.submit_nowait(order())
+        submit(orders, order())
         await trio.sleep(10)
         assert [event.fill.trade_id for event in inbox.events() if isinstance(event, FillSeen)] == ["t1", "t1", "t2"]
         assert {path for _, path, _ in wire.sent[1:]} == {"/trades/id1"}
@@ -282,7 +287,7 @@ async def test_at_most_sixteen_requests_are_out_at_once(autojump_clock):
 async def test_a_full_queue_refuses_orders_and_breaks_on_cancels(autojump_clock):
     async with running(lambda _: "canceled 0") as (orders, _wire, inbox):
         for number in range(513):
-            orders.submit_nowait(order(f"id{number}"))
+            submit(orders, order(f"id{number}"))
         assert told(inbox) == [(0, "id512", "rejected", "queue_full")]
         with pytest.raises(InvariantBroken):
             orders.cancel_nowait(cancel())
@@ -290,7 +295,7 @@ async def test_a_full_queue_refuses_orders_and_breaks_on_cancels(autojump_clock)
 
 async def test_the_account_streams_word_ends_an_order(autojump_clock):
     async with running(lambda _: "open 0") as (orders, _, _):
-        orders.submit_nowait(order())
+        submit(orders, order())
         await trio.sleep(1)
         assert orders.unfinished() == (("id1", A_BTC),)
         update = OrderUpdate(
@@ -319,8 +324,8 @@ async def test_the_sweep_waits_for_answers_and_cancels_what_is_left(autojump_clo
         return "canceled 0" if path.startswith("/cancel") else "open 0"
 
     async with running(answer, delay_s=0.3) as (orders, _wire, inbox):
-        orders.submit_nowait(order("one"))
-        orders.submit_nowait(order("two"))
+        submit(orders, order("one"))
+        submit(orders, order("two"))
         events = await orders.sweep(2.0)
         assert trio.current_time() == pytest.approx(0.6)
         states = [(event.update.client_order_id, event.update.state.value) for event in events]
@@ -331,7 +336,7 @@ async def test_the_sweep_waits_for_answers_and_cancels_what_is_left(autojump_clo
 
 async def test_the_sweep_is_bounded_when_the_venue_hangs(autojump_clock):
     async with running(lambda _: "open 0", delay_s=1000.0) as (orders, wire, _):
-        orders.submit_nowait(order())
+        submit(orders, order())
         assert await orders.sweep(2.0) == ()
         assert trio.current_time() == 4
         assert [path for _, path, _ in wire.sent] == ["/submit/id1", "/cancel/id1"]

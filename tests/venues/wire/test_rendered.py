@@ -11,6 +11,7 @@ import pytest
 from arb.domain.effects import Cancel, Query, QueryAccount
 from arb.domain.ids import ClientOrderId, InstrumentId, PairId
 from arb.domain.order import ApprovedOrder, OrderRequest, OrderType, Purpose, Side, TimeInForce
+from arb.ports import HeldOrder, Synced
 from arb.venues import load_venue
 from arb.venues.simulated.listings import listing
 from arb.venues.spec import AccountSpec, Credentials, HttpRequest, Stamp
@@ -26,8 +27,8 @@ class Behind:
 
     got: list[object] = attrs.field(factory=list)
 
-    def submit_nowait(self, order: ApprovedOrder) -> None:
-        self.got.append(order)
+    def prepare(self, order: ApprovedOrder, seq: int) -> HeldOrder:
+        return HeldOrder(order, seq, go=lambda _: self.got.append(order))
 
     def cancel_nowait(self, cancel: Cancel) -> None:
         self.got.append(cancel)
@@ -75,7 +76,9 @@ def test_every_order_and_cancel_is_logged_as_its_venue_would_receive_it_and_hand
     cancel = Cancel(client_order_id=NAME, venue_order_id=None, instrument=instrument.id)
 
     with caplog.at_level(logging.INFO, "arb.orders"):
-        gateway.submit_nowait(placed)
+        held = gateway.prepare(placed, 7)
+        assert (behind.got, caplog.records) == ([], []), "nothing before its release"
+        held.release(Synced(7))
         gateway.cancel_nowait(cancel)
 
     assert behind.got == [placed, cancel]

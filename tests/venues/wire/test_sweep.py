@@ -14,7 +14,7 @@ from arb.venues.simulated.models import FaultKind
 from arb.venues.wire.simulation import ACCOUNT
 from tests.venues.private import order
 from tests.venues.town import fault, open_orders, open_town
-from tests.venues.wire.wire_fakes import Inbox
+from tests.venues.wire.wire_fakes import Inbox, submit
 
 VENUES = ("upbit", "binance_spot", "binance_usdm")
 
@@ -38,7 +38,7 @@ async def test_a_sweep_cancels_ours_in_few_requests_and_leaves_the_others(
             await trio.sleep(1)
             names = [ClientOrderId(f"order{number:023d}") for number in range(5)]
             for name in names:
-                orders.submit_nowait(attrs.evolve(made, request=attrs.evolve(made.request, client_order_id=name)))
+                submit(orders, attrs.evolve(made, request=attrs.evolve(made.request, client_order_id=name)))
             await trio.sleep(0.5)
             assert len(orders.unfinished()) == 5
             swept = await orders.sweep(2.0)
@@ -70,7 +70,7 @@ async def test_a_sweep_of_a_venue_that_does_not_answer_is_bounded_and_claims_not
             await trio.sleep(1)
             for number in range(3):
                 name = ClientOrderId(f"order{number:023d}")
-                orders.submit_nowait(attrs.evolve(made, request=attrs.evolve(made.request, client_order_id=name)))
+                submit(orders, attrs.evolve(made, request=attrs.evolve(made.request, client_order_id=name)))
             await trio.sleep(2)
             begun_s = trio.current_time()
             await orders.sweep(2.0)
