@@ -271,6 +271,9 @@ def _second_qty(legs: LegPair, a: LegSum, b: LegSum, rules_b: LegRules) -> Decim
         qty = ceil_to_step(wanted / (1 - rules_b.received_fee_rate), rules_b.step) - b.requested
     else:
         qty = floor_to_step(wanted - b.requested, rules_b.step)
+    if legs.kind is IntentKind.EXIT and abs(a.arrived) >= legs.qty:
+        # the whole of A is closed: so is B, though the two differ by less than one of them can trade
+        qty = max(qty, legs.intent.b.qty * rules_b.multiplier - b.requested)
     return qty if qty > 0 and qty >= rules_b.min_qty else ZERO
 
 
