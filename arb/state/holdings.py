@@ -56,15 +56,20 @@ class Holdings:
     contracts: dict[InstrumentId, Position] = attrs.field(factory=dict)
     tallies: dict[str, AssetTally] = attrs.field(factory=dict)
     own_contracts: dict[InstrumentId, ContractTally] = attrs.field(factory=dict)
+    opened: tuple[VenueId, ...] = ()
+    """Venues that have told everything once: what they did not name then, they did not hold."""
 
     def see_balances(self, event: BalanceSeen) -> None:
-        """Take the venue's word; the first full report opens the expectation."""
+        """Take the venue's word; the first full report opens the expectation, and what comes later is to be explained:
+        a balance may arrive before the execution that it comes from."""
         known = {} if event.is_full else self.balances.get(event.venue, {})
         self.balances[event.venue] = known | {balance.asset: balance for balance in event.balances}
         for balance in event.balances:
             key = f"{event.venue}/{balance.asset}"
-            if key not in self.tallies:
+            if key not in self.tallies and event.venue not in self.opened:
                 self.tallies[key] = AssetTally(opening=balance.total)
+        if event.is_full and event.venue not in self.opened:
+            self.opened = (*self.opened, event.venue)
 
     def see_contract(self, event: PositionSeen) -> None:
         """Take the venue's word on a contract; a missing mark or liquidation price keeps what was known."""

@@ -68,6 +68,15 @@ def test_what_is_missing_is_unexplained_until_it_is_booked_as_a_transfer() -> No
     assert holdings.unexplained(UPBIT) == ()
 
 
+def test_a_coin_that_is_seen_before_the_fill_that_brought_it_counts_once() -> None:
+    holdings = Holdings()
+    seen(holdings, UPBIT, {make.KRW: D(1_000)})
+    seen(holdings, UPBIT, {make.BTC: D(2), make.KRW: D(800)})
+    holdings.add_fill(make.fill(make.A_BTC, "1", Side.BUY, D(2), D(100)), make.instrument(), Fee(D(0), make.KRW))
+
+    assert holdings.unexplained(UPBIT) == ()
+
+
 def test_a_full_report_zeroes_what_it_does_not_name() -> None:
     holdings = Holdings()
     seen(holdings, UPBIT, {make.KRW: D(100), make.BTC: D(1)})
