@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -66,17 +66,35 @@ class FreeRate:
         return None
 
 
-class StampedStream(trio.abc.Stream):
-    """A stream that tells when bytes have been handed to the socket."""
+class WireStamps(trio.abc.Instrument):
+    """Notes when bytes were in their socket: at the end of the task's step that sent them."""
 
-    def __init__(self, inner: trio.abc.Stream, sent: Callable[[int], None]) -> None:
+    def __init__(self) -> None:
+        self.sent_ns: list[int] = []
+        self._sending: set[trio.lowlevel.Task] = set()
+
+    def sending(self) -> None:
+        """This task is about to send."""
+        self._sending.add(trio.lowlevel.current_task())
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        """As Trio calls it."""
+        if task in self._sending:
+            self._sending.remove(task)
+            self.sent_ns.append(now_ns())
+
+
+class StampedStream(trio.abc.Stream):
+    """A stream whose sending is stamped."""
+
+    def __init__(self, inner: trio.abc.Stream, stamps: WireStamps) -> None:
         self._inner = inner
-        self._sent = sent
+        self._stamps = stamps
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send, then stamp."""
+        """Have it stamped."""
+        self._stamps.sending()
         await self._inner.send_all(data)
-        self._sent(now_ns())
 
     async def wait_send_all_might_not_block(self) -> None:
         """As the stream below."""
@@ -91,12 +109,12 @@ class StampedStream(trio.abc.Stream):
         await self._inner.aclose()
 
 
-def stamped_dialer(sent: Callable[[int], None]) -> Dialer:
+def stamped_dialer(stamps: WireStamps) -> Dialer:
     """Loopback sockets that tell when they were written to."""
     dial = SocketDialer()
 
     async def connect(endpoint: Endpoint) -> trio.abc.Stream:
-        return StampedStream(await dial(endpoint), sent)
+        return StampedStream(await dial(endpoint), stamps)
 
     return connect
 
@@ -156,7 +174,8 @@ async def _desk(directory: Path, ports: dict[VenueId, int]) -> AsyncIterator[Ord
     writer = ThreadWriter()
     journal = SyncStamps(SegmentJournal(directory, writer, run_id="bench", build="bench"))
     journal.begin_segment(b"", wall_ns=clock.wall_ns(), monotonic_ns=clock.monotonic_ns())
-    sent_ns: list[int] = []
+    stamps = WireStamps()
+    trio.lowlevel.add_instrument(stamps)
     gateways: dict[VenueId, OrderGateway] = {}
     dispatch = Dispatch(
         journal=journal, gateways=gateways, store=DeafStore(), alerts=LogAlerts(clock), publish=_unheard, halt=_halted
@@ -167,15 +186,16 @@ async def _desk(directory: Path, ports: dict[VenueId, int]) -> AsyncIterator[Ord
             for instrument in (A, B):
                 venue = venue_of(instrument)
                 target = OrderTarget(venue=venue, endpoint=Endpoint(host="127.0.0.1", port=ports[venue], is_tls=False))
-                wire = await stack.enter_async_context(open_order_http(target, dialer=stamped_dialer(sent_ns.append)))
+                wire = await stack.enter_async_context(open_order_http(target, dialer=stamped_dialer(stamps)))
                 orders = _orders(instrument, wire, inbox, clock)
                 gateways[venue] = orders
                 nursery.start_soon(orders.run)
             nursery.start_soon(dispatch.release)
             await trio.sleep(0.3)  # both warm connections of each venue
-            yield OrderDesk(journal, dispatch, inbox, sent_ns)
+            yield OrderDesk(journal, dispatch, inbox, stamps.sent_ns)
             nursery.cancel_scope.cancel()
     finally:
+        trio.lowlevel.remove_instrument(stamps)
         writer.close()
 
 

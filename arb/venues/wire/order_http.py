@@ -11,6 +11,7 @@ the choice and the first byte: no checkpoint, no parsing, no other task.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -111,10 +112,9 @@ class OrderHttp:
         self._announce()
         is_whole = False
         try:
-            with trio.fail_after(self._target.answer_within_s):
-                answer = await line.exchange(written.data)
-                is_whole = True
-        except (trio.TooSlowError, h11.RemoteProtocolError, *_GONE) as error:
+            answer = await line.exchange(written.data, self._target.answer_within_s)
+            is_whole = True
+        except (h11.RemoteProtocolError, *_GONE) as error:
             request = written.request
             detail = f"{request.method} {request.path}: {type(error).__name__} {error}".rstrip()
             raise OrderUnknown(client_order_id, self._target.venue, detail) from error
@@ -212,8 +212,8 @@ class _Line:
 
     async def read(self) -> None:
         """Read arriving answers; whatever an idle connection says is its end."""
-        with self.end:
-            try:
+        try:
+            with self.end:
                 while True:
                     data = await self.stream.receive_some(READ_BYTES)
                     if not self._is_busy:
@@ -222,18 +222,21 @@ class _Line:
                     self._take_in()
                     if not data:
                         break
-            except (h11.RemoteProtocolError, *_GONE) as error:
-                self._error = error
-            finally:
-                self._is_usable = False
-                self._is_over.set()
+        except (h11.RemoteProtocolError, *_GONE) as error:
+            self._error = error
+        finally:
+            self._is_usable = False
+            self._is_over.set()
 
-    async def exchange(self, data: bytes) -> HttpResponse:
-        """Send the request in one piece; wait for its answer."""
+    async def exchange(self, data: bytes, within_s: float) -> HttpResponse:
+        """Send the request in one piece; wait for its answer. A line that does not answer in time ends."""
         self._is_busy = True
+        self.end.deadline = trio.current_time() + within_s
         await self.stream.send_all(data)
         await self._is_over.wait()
         if self._answer is None:
+            if self.end.cancelled_caught:
+                raise trio.BrokenResourceError(f"no answer within {within_s:g} s")
             raise self._error or trio.BrokenResourceError("the connection ended before its answer")
         return self._answer
 
@@ -269,6 +272,7 @@ class _Line:
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._head.headers}
                 self._answer = HttpResponse(status=self._head.status_code, headers=headers, body=bytes(self._body))
                 self._is_busy = False
+                self.end.deadline = math.inf
                 self._is_over.set()
             elif not isinstance(event, h11.InformationalResponse):
                 raise trio.BrokenResourceError("the connection ended before its answer")
