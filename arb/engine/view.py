@@ -215,6 +215,16 @@ def total_krw(memory: Memory, config: EngineConfig) -> Decimal:
     return sum((pair_krw(memory, memory.lanes[item.pair.id], item.pair) for item in config.pairs), ZERO)
 
 
+def coin_krw(memory: Memory, config: EngineConfig, coin: AssetId) -> Decimal:
+    """All pairs that trade a coin together."""
+    rules, total = memory.market.instruments, ZERO
+    for item in config.pairs:
+        known = rules.get(item.pair.a)
+        if known is not None and known.base == coin:
+            total += pair_krw(memory, memory.lanes[item.pair.id], item.pair)
+    return total
+
+
 def net_delta_krw(memory: Memory, config: EngineConfig) -> Decimal:
     """Naked base of every pair, residues and coins held to be traded included, at A's mid."""
     total = ZERO
@@ -291,6 +301,7 @@ def headroom_of(memory: Memory, config: EngineConfig, item: PairConfig, lane: La
     rooms = (
         (most, "max_position"),
         (limits.max_pair_krw - pair_krw(memory, lane, pair), "max_pair"),
+        (limits.max_pair_krw - coin_krw(memory, config, a.base), "max_coin"),
         (limits.max_total_krw - total_krw(memory, config), "max_total"),
     )
     room, name = min(rooms, key=lambda room: room[0])

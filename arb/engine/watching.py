@@ -59,14 +59,28 @@ def watch_positions(turn: Turn) -> None:
 
 
 def _ask_if_untold(turn: Turn, pair: Pair) -> None:
-    """A venue that has told nothing since the pair's last execution is asked: silence is no agreement."""
+    """A venue that has told nothing since the pair's last execution is asked: silence is no agreement. So is one that
+    holds coins nobody bought: its whole account is then compared (`reconciling.py`)."""
     memory, lane = turn.memory, turn.memory.lanes[pair.id]
     if memory.now_ns - max(lane.fill_ns, lane.asked_ns) < turn.config.execution.position_check_s * 1e9:
         return
     untold = [leg for leg in ("a", "b") if _told_ns(turn, pair, leg, is_whole=False) <= lane.fill_ns]
-    for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg in untold}):
+    strange = [leg for leg in ("a", "b") if not lane.blocked and _is_surplus(turn, pair, leg)]
+    for venue in sorted({venue_of(leg_instrument(pair, leg)) for leg in (*untold, *strange)}):
         lane.asked_ns = memory.now_ns
         turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} not told since its execution"))
+
+
+def _is_surplus(turn: Turn, pair: Pair, leg: str) -> bool:
+    """Whether a spot venue holds coins that neither our executions nor known transfers brought."""
+    memory = turn.memory
+    instrument = memory.market.instruments[leg_instrument(pair, leg)]
+    tally = memory.ledger.holdings.tallies.get(f"{instrument.venue}/{instrument.base}")
+    if instrument.kind is not InstrumentKind.SPOT or tally is None:
+        return False
+    foreign = memory.foreign_qty.get(f"{instrument.venue}/{instrument.base}", ZERO)
+    off = memory.ledger.holdings.total(instrument.venue, instrument.base) - tally.closing - foreign
+    return off * mark_price(memory, instrument.id) >= max(instrument.min_notional, instrument.lot)
 
 
 def _settle(turn: Turn, pair: Pair, differences: tuple[Difference, ...]) -> None:

@@ -71,6 +71,8 @@ class RiskView(NamedTuple):
     notional_krw: Decimal
     pair_krw: Decimal
     """Open and reserved notional of the pair."""
+    coin_krw: Decimal
+    """The same of all pairs that trade the coin."""
     total_krw: Decimal
     fx_exposure_usdt: Decimal
     fx_added_usdt: Decimal
@@ -237,7 +239,10 @@ def position_limit_krw(limits: RiskLimits, a: Instrument, b: Instrument, *, is_d
 
 
 def notional(intent: Intent, view: RiskView) -> Refusal | None:
-    """Per position, pair and in all."""
+    """Per position, pair, coin and in all; what a venue holds is bounded by all, each pair having one leg there.
+
+    Pairs that trade the same coin share the limit of one pair.
+    """
     if intent.kind is IntentKind.EXIT:
         return None
     limits = view.limits
@@ -246,6 +251,8 @@ def notional(intent: Intent, view: RiskView) -> Refusal | None:
         return unsafe("max_position")
     if view.pair_krw + view.notional_krw > limits.max_pair_krw:
         return unsafe("max_pair")
+    if view.coin_krw + view.notional_krw > limits.max_pair_krw:
+        return unsafe("max_coin")
     return unsafe("max_total") if view.total_krw + view.notional_krw > limits.max_total_krw else None
 
 

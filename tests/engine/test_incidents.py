@@ -302,6 +302,25 @@ def test_what_was_left_over_rides_on_the_next_exit_and_is_no_incident() -> None:
     assert exchange.coins == exchange.contracts == 0
 
 
+@pytest.mark.parametrize("order", LegOrder)
+def test_what_was_left_over_on_the_second_leg_joins_the_next_position_and_leaves_it_where_no_lot_holds_it(
+    order: LegOrder,
+) -> None:
+    exchange = fresh(scripted(), order)
+    memory = exchange.engine.memory
+    left = Residual(pair=PairId("BTC"), leg="b", qty=D("-0.00002"), cost=D("-2.06"), since_ns=exchange.now_ns)
+    memory.ledger.residuals["BTC/b"] = left
+    exchange.contracts = left.qty
+    exchange.run(2, cheap(70))
+    (position,) = exchange.engine.open_positions()
+    assert not memory.ledger.residuals
+    assert position.b.net_qty == exchange.contracts == D("-0.01302")
+    exchange.run(2, cheap(0))
+    assert not exchange.engine.open_positions()
+    assert memory.ledger.residuals["BTC/b"].qty == exchange.contracts == left.qty
+    assert not memory.incident_times
+
+
 @pytest.mark.parametrize("shares", [(), ("0.001",), ("0.5",)])
 def test_an_exit_that_carries_something_along_stays_balanced_when_it_fills_in_part(shares: tuple[str, ...]) -> None:
     exchange = fresh(scripted(FULL, FULL, Reply(shares=shares, state=OrderState.CANCELED)))

@@ -31,8 +31,9 @@ def several_pairs(leg_order: LegOrder) -> EngineConfig:
     (item,) = told.pairs
     pairs = tuple(attrs.evolve(item, pair=attrs.evolve(item.pair, id=PairId(name))) for name in NAMES)
     tight = limits(
-        min_krw_reserve=RESERVE_KRW, max_total_krw=TOTAL_KRW, max_fx_exposure_usdt=EXPOSURE_USDT,
-        max_net_delta_krw=D(10_000_000), max_incidents_per_hour=1_000, max_orders_per_min=10_000,
+        min_krw_reserve=RESERVE_KRW, max_total_krw=TOTAL_KRW, max_pair_krw=D(8_000_000),
+        max_fx_exposure_usdt=EXPOSURE_USDT, max_net_delta_krw=D(10_000_000),
+        max_incidents_per_hour=1_000, max_orders_per_min=10_000,
     )  # fmt: skip
     return attrs.evolve(told, pairs=pairs, risk=tight)
 
@@ -118,6 +119,16 @@ def test_money_that_executions_took_is_not_spent_again_before_the_venue_has_told
     assert after == exchange.krw < before
     margin = spendable(exchange.engine.memory, exchange.engine.config, VenueId("binance_usdm"), AssetId("USDT"))
     assert margin < 15_000 - bought * 103_000 / 2 + 1
+
+
+def test_pairs_that_trade_one_coin_share_the_limit_of_one_pair() -> None:
+    told = several_pairs(LegOrder.UNCERTAIN_FIRST)
+    shared = attrs.evolve(told, risk=attrs.evolve(told.risk, max_pair_krw=D(2_500_000)))
+    exchange = Exchange(Engine(shared), lambda _request, _number: Reply())
+    exchange.start()
+    exchange.run(4, cheap(70))
+    assert len(exchange.engine.open_positions()) == 2
+    assert exchange.coins * D(str(cheap(70))) <= 2_500_000
 
 
 def test_an_unknown_order_keeps_what_it_may_still_take() -> None:

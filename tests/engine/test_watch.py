@@ -204,3 +204,17 @@ def test_a_venue_that_takes_away_during_an_entry_leaves_the_pair_balanced() -> N
     assert position.b.net_qty == exchange.contracts
     assert position.a.net_qty == exchange.coins
     assert abs(net(exchange)) < D("0.0001")
+
+
+def test_coins_that_nobody_bought_make_the_venue_be_read_and_are_never_traded() -> None:
+    exchange = entered(scripted())
+    exchange.run(11, cheap(70))
+    before, asked = len(exchange.submitted), len(exchange.readings)
+    exchange.coins += D("0.01")
+    exchange.now_ns += 1
+    exchange.account(A)
+    exchange.run(3, cheap(70))
+    assert len(exchange.readings) > asked
+    assert exchange.readings[-1].venue == "upbit"
+    assert len(exchange.submitted) == before
+    assert exchange.engine.memory.ledger.positions[PairId("BTC")].a.net_qty == exchange.coins - D("0.01")
