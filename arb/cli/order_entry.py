@@ -65,7 +65,7 @@ async def _serve_venue_orders(parts: Assembly, venue: VenueId, *, task_status: t
                 sink=parts.sink,
                 clock=clock,
                 stamp=access.stamp,
-                read_account=lambda reason: opened[0].read(reason),
+                read_account=lambda reason: opened[0].read_again(reason),
             )
         )
         account = _venue_account(parts, access, credentials, orders)

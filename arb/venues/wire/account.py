@@ -79,6 +79,8 @@ class VenueAccount:
         self._protocol = parts.protocols()
         self._read_lock = trio.StrictFIFOLock()
         self._is_reading = False
+        self._is_owed = False
+        """Whether a re-read that was asked for has not begun."""
         self._held: list[Event] = []
         self._funding_since_ms = parts.bookings_since_ms
 
@@ -103,7 +105,7 @@ class VenueAccount:
             VenueUnavailable: no answer, or none that can be understood.
         """
         async with self._read_lock:
-            self._is_reading = True
+            self._is_reading, self._is_owed = True, False
             try:
                 events = await self._snapshot()
                 for event in events:
@@ -114,6 +116,17 @@ class VenueAccount:
                 for event in held:
                     self._parts.sink.put_account(event)
         _LOG.info("account_read", extra={"venue": self._parts.venue, "reason": reason, "events": len(events)})
+
+    async def read_again(self, reason: str) -> None:
+        """As `read`; one that waits for its turn serves whoever asks meanwhile, so that a venue whose budget is spent
+        is not owed ever more of them.
+
+        Raises:
+            VenueUnavailable: no answer, or none that can be understood.
+        """
+        if not self._is_owed:
+            self._is_owed = True
+            await self.read(reason)
 
     async def _connect_once(self) -> None:
         parts = self._parts
@@ -183,7 +196,7 @@ class VenueAccount:
             case Reply(text):
                 await connection.send_text(text)
             case Reread(reason):
-                nursery.start_soon(self.read, reason)
+                nursery.start_soon(self.read_again, reason)
             case Reconnect(reason):
                 raise VenueUnavailable(self._parts.venue, f"the venue asks for a new connection: {reason}")
             case Fault(detail):

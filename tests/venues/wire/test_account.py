@@ -261,6 +261,19 @@ async def test_what_the_stream_does_not_tell_in_full_is_read(autojump_clock):
         assert [at for at, kind in rig.kinds() if kind is Reconciled] == [0, 2]
 
 
+async def test_a_reading_that_has_not_begun_serves_everybody_who_asks_for_one(autojump_clock):
+    async with running(saying(), delay_s=0.5) as rig:
+        await trio.sleep(5)
+        before = len([target for _, target in rig.asked if "funding" in target])
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(rig.account.read_again, "asked")
+                await trio.sleep(0.01)
+        await rig.account.read_again("later")
+        asked = [target for _, target in rig.asked if "funding" in target]
+        assert len(asked) - before == 3  # the one that had begun, the one that waited for it, the later one
+
+
 async def test_the_listen_key_is_extended_and_three_failures_end_the_connection(autojump_clock):
     errors: list[tuple[float, str]] = []
 
