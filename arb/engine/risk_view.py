@@ -65,7 +65,6 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
     """The gate's view of an intent."""
     pair, market, a, b = view.pair, memory.market, view.instrument_a, view.instrument_b
     notional_krw, needs_krw, needs_usdt, fx_added = _needs(view, config, intent)
-    statuses = (_status(memory, config, view, a.venue), _status(memory, config, view, b.venue))
     return RiskView(
         now_ns=memory.now_ns,
         wall_ns=view.wall_ns,
@@ -81,7 +80,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         fx_mid=view.fx.mid,
         data_refusal=view.data_refusal,
         fx_refusal=memory.fx.refusal(memory.now_ns, view.wall_ns) if view.data_refusal else "",
-        statuses=statuses,
+        statuses=(_status(memory, config, view, a.venue), _status(memory, config, view, b.venue)),
         wallets=(market.wallet(a.venue, a.base), market.wallet(b.venue, b.base)),
         wallet_reopened_ns=lane.wallet_reopened_ns,
         reopened_ns=_reopened_ns(memory, config, view),
