@@ -94,6 +94,11 @@ class SegmentJournal:
         """Highest sequence known to be on disk."""
         return self._writer.synced_seq
 
+    @property
+    def is_step_open(self) -> bool:
+        """Whether the last event was taken and its step never ended: it failed."""
+        return self._pending is not None
+
     def wants_segment(self, now_ns: int) -> bool:
         """Whether the present segment is full or ten minutes old."""
         return self._size >= self._segment_bytes or now_ns - self._began_ns >= self._segment_ns
