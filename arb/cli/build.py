@@ -10,6 +10,7 @@ from pathlib import Path
 
 import arb
 from arb.domain.ids import RunId
+from arb.storage.segments import segment_paths
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
@@ -26,8 +27,26 @@ def build_name() -> str:
 
 def new_run_id(wall_ns: int) -> RunId:
     """The start in microseconds, base 32, thirteen characters: later runs sort later, two runs never share one."""
-    value, letters = wall_ns // 1_000, []
+    return _named(wall_ns // 1_000)
+
+
+def next_run_id(journal: Path, wall_ns: int) -> RunId:
+    """A run that sorts behind every run of a journal directory, also when the clock was set back since."""
+    names = [path.name.partition("-")[0] for path in segment_paths(journal)]
+    newest = max((_microseconds(name) for name in names), default=0)
+    return _named(max(wall_ns // 1_000, newest + 1))
+
+
+def _named(microseconds: int) -> RunId:
+    value, letters = microseconds, []
     for _ in range(13):
         value, digit = divmod(value, 32)
         letters.append(_DIGITS[digit])
     return RunId("r" + "".join(reversed(letters)))
+
+
+def _microseconds(name: str) -> int:
+    """0 for a name that no run of this program bears."""
+    if len(name) != 14 or name[0] != "r" or any(letter not in _DIGITS for letter in name[1:]):
+        return 0
+    return int(name[1:], 32)

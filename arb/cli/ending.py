@@ -7,7 +7,7 @@ Never: trusts a state that is itself the cause of the end.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import partial
 
@@ -15,7 +15,7 @@ import trio
 
 from arb.cli.assembly import Assembly
 from arb.cli.recovery import seal
-from arb.domain.events import Event, HealthSeen, Level, OrderUpdated
+from arb.domain.events import Event, HealthSeen, Level, OrderUpdated, RunEnding
 from arb.domain.order import OrderState, OrderUpdate
 from arb.supervision.decision import decide_rest
 from arb.supervision.shutdown import ShutdownStep
@@ -32,6 +32,7 @@ def ending(parts: Assembly, reason: Reason) -> Sequence[ShutdownStep]:
     """The steps for a reason: a graceful end has nothing to do in an emergency."""
     sweep_s = parts.settings.execution.sweep_s
     steps = [
+        ShutdownStep(name="send nothing more", limit_s=CLOSE_S, run=partial(_send_nothing_more, parts)),
         ShutdownStep(name="sweep", limit_s=2 * sweep_s + 0.5, run=partial(_sweep, parts, sweep_s)),
         ShutdownStep(name="decide the rest", limit_s=CLOSE_S, run=partial(_decide_rest, parts)),
         ShutdownStep(name="write tables", limit_s=FLUSH_S, run=partial(_flush, parts)),
@@ -51,17 +52,23 @@ async def _emergency(parts: Assembly, reason: Reason) -> None:
     never_sent = _withdrawn(parts)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(parts.dispatch.release)
-        decide_rest(parts.engine, [*_left(parts), event, *never_sent], parts.journal, parts.dispatch)
+        _decide(parts, [*_left(parts), event, *never_sent])
         with trio.move_on_after(EMERGENCY_S * 0.9):
             while parts.engine.open_orders():
-                decide_rest(parts.engine, [await parts.inbox.receive()], parts.journal, parts.dispatch)
+                _decide(parts, [await parts.inbox.receive()])
         nursery.cancel_scope.cancel()
+
+
+async def _send_nothing_more(parts: Assembly) -> None:
+    """Orders that have not left never will, and the core makes no more of them, whatever it still learns."""
+    await trio.lowlevel.checkpoint()
+    _decide(parts, [RunEnding(at_ns=parts.around.clock.monotonic_ns()), *_withdrawn(parts)])
 
 
 async def _sweep(parts: Assembly, limit_s: float) -> None:
     """Ask every venue for the answers still out, cancel by client id what is not known to have ended, and journal
     what they say."""
-    swept: list[Event] = _withdrawn(parts)
+    swept: list[Event] = []
 
     async def one(orders: VenueOrders) -> None:
         swept.extend(await orders.sweep(limit_s))
@@ -70,13 +77,13 @@ async def _sweep(parts: Assembly, limit_s: float) -> None:
         for orders in parts.orders.values():
             if orders.unfinished():
                 nursery.start_soon(one, orders)
-    decide_rest(parts.engine, swept, parts.journal, parts.dispatch)
+    _decide(parts, swept)
 
 
 async def _decide_rest(parts: Assembly) -> None:
     """Consume what arrived meanwhile, then say what stays open and whether anything is unbalanced."""
     await trio.lowlevel.checkpoint()
-    decide_rest(parts.engine, _left(parts), parts.journal, parts.dispatch)
+    _decide(parts, _left(parts))
     for position in parts.engine.open_positions():
         log.warning(
             "position_stays_open",
@@ -92,6 +99,13 @@ async def _decide_rest(parts: Assembly) -> None:
         words = "; ".join((*(f"pair {pair}" for pair in unbalanced), *orders))
         parts.stop.ask(Stop.FAILED, f"not everything is balanced: {words}")
         log.error("unbalanced_at_the_end", extra={"what": words})
+
+
+def _decide(parts: Assembly, events: Iterable[Event]) -> None:
+    """Let the core learn, unless its last step failed half-way: then its memory is not to be believed, and what it
+    would have learnt the next start asks for."""
+    if not parts.journal.is_step_open:
+        decide_rest(parts.engine, events, parts.journal, parts.dispatch)
 
 
 def _withdrawn(parts: Assembly) -> list[Event]:
@@ -126,6 +140,8 @@ async def _flush(parts: Assembly) -> None:
 
 async def _close_journal(parts: Assembly) -> None:
     """Seal it with what the engine knows now, write, sync and join its thread; inside the step's limit even when the
-    disk hangs."""
-    seal(parts.journal, parts.engine, parts.around.clock)
+    disk hangs. After a step that failed half-way there is nothing to seal: the next start does the whole steps again.
+    """
+    if not parts.journal.is_step_open:
+        seal(parts.journal, parts.engine, parts.around.clock)
     await parts.around.run_last(parts.journal.close)

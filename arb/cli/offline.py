@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from arb.cli.build import build_name, new_run_id
+from arb.cli.build import build_name, next_run_id
 from arb.cli.data_dir import DataDir, claim, locked_data_dir
 from arb.cli.engine_config import engine_config, pair_strategies
 from arb.cli.recovery import recover, seal
@@ -77,7 +77,7 @@ async def _written(loaded: Loaded, data: DataDir, request: ControlRequest) -> Co
     """Two steps between two snapshots; a dry run steps too, and writes neither."""
     clock = AnchoredClock()
     engine = _recovered(loaded, data, clock)
-    settings, run_id, build = loaded.settings, new_run_id(clock.wall_ns()), build_name()
+    settings, run_id, build = loaded.settings, next_run_id(data.journal, clock.wall_ns()), build_name()
     started = RunStarted(
         at_ns=clock.monotonic_ns(),
         wall_ns=clock.wall_ns(),

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from arb.cli.assembly import Assembly
 from arb.cli.banner import banner_facts
-from arb.cli.build import build_name, new_run_id
+from arb.cli.build import build_name, next_run_id
 from arb.cli.console import banner, show_status
 from arb.cli.data_dir import DataDir, claim, locked_data_dir
 from arb.cli.ending import ending
@@ -133,9 +133,10 @@ async def _main(
         return Ended(reason, code)
     if wishes.is_once and reason.stop is Stop.GRACEFUL:
         explain(console, parts.engine)
-    if reason.stop is not Stop.MISCONFIGURED and not parts.shadow_because:
+    goes_on = bool(parts.shadow_because) and reason.stop is Stop.GRACEFUL and parts.stop.asked_count == 1
+    if reason.stop is not Stop.MISCONFIGURED and not goes_on:
         console.print(f"stopped: {reason.text}; {parts.sight.summary()}", soft_wrap=True)
-    return Ended(reason, reason.stop.exit_code, parts.shadow_because)
+    return Ended(reason, reason.stop.exit_code, parts.shadow_because if goes_on else ())
 
 
 def _plan(parts: Assembly, wishes: Wishes, console: Console, heartbeat: Heartbeat, dead_man: DeadMan) -> Plan:
@@ -199,7 +200,7 @@ def _assembled(
         run_last=_abandonable,
         sync=os.fdatasync,
         random=SystemRandom(),
-        run_id=new_run_id(clock.wall_ns()),
+        run_id=next_run_id(data.journal, clock.wall_ns()),
         build=build,
         environ=environ,
         uid=os.getuid(),

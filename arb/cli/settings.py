@@ -80,20 +80,19 @@ def load_settings(
     origins: dict[Path_, str] = dict.fromkeys(_leaves(tree), "file")
     for name, text in sorted(environ.items()):
         if name.startswith(ENV_PREFIX) and len(name) > len(ENV_PREFIX):
-            _put(
-                tree,
-                tuple(part.lower() for part in name[len(ENV_PREFIX) :].split("__")),
-                _literal(text),
-                name,
-                origins,
-                faults,
-            )
+            where = tuple(part.lower() for part in name[len(ENV_PREFIX) :].split("__"))
+            _put(tree, where, text if _is_secret(where) else _literal(text), name, origins, faults)
     for item in overrides:
         key, equals, text = item.partition("=")
+        where = tuple(key.strip().split("."))
         if not equals:
-            faults.append(f"--set {item}: write section.key=value")
+            faults.append(f"--set {key}: write section.key=value")
+        elif _is_secret(where):
+            faults.append(
+                f"--set {key}: a command line is for everybody to read; write ${{NAME}} or ${{file:PATH}} into the file"
+            )
         else:
-            _put(tree, tuple(key.strip().split(".")), _literal(text), "--set", origins, faults)
+            _put(tree, where, _literal(text), "--set", origins, faults)
     for key, value in (flags or {}).items():
         if value is not None:
             _put(tree, tuple(key.split(".")), value, f"--{key.replace('_', '-').rpartition('.')[2]}", origins, faults)

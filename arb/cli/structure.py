@@ -113,16 +113,25 @@ def _section(converter: cattrs.Converter, cls: Any) -> Callable[[Any, Any], Any]
         span = field.metadata.get("range")
         hook = None if span is None else partial(_within, span, partial(_structured, converter, hints[field.name]))
         rename = field.metadata.get("key")
+        if field.metadata.get("secret"):
+            hook = _secret
         if hook is not None or rename is not None:
             overrides[field.name] = override(struct_hook=hook, rename=rename)
     made = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides)
 
     def section(value: Any, _cls: Any) -> Any:
         if not isinstance(value, dict):
-            raise Unfit(f"expected a section, found {value!r}")
+            raise Unfit(f"expected a section, found a value of type {type(value).__name__}")
         return made(value, cls)
 
     return section
+
+
+def _secret(value: Any, _cls: Any) -> str | None:
+    """What is wrong with a secret is said without it."""
+    if value is None or isinstance(value, str):
+        return value
+    raise Unfit("expected text in quotes")
 
 
 def _structured(converter: cattrs.Converter, hint: Any, value: Any) -> Any:

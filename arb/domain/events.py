@@ -33,6 +33,13 @@ class RunStarted:
 
 
 @attrs.frozen(kw_only=True)
+class RunEnding:
+    """Trading has ended: what is learnt from now on is folded, and nothing more is sent in this run."""
+
+    at_ns: int
+
+
+@attrs.frozen(kw_only=True)
 class InstrumentSeen:
     """A venue's rules for an instrument, at start and whenever they change."""
 
@@ -320,6 +327,7 @@ class Command:
 
 Event = (
     RunStarted
+    | RunEnding
     | InstrumentSeen
     | FeesSeen
     | DepthSeen

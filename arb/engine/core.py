@@ -38,6 +38,7 @@ from arb.domain.events import (
     OrderUpdated,
     PositionSeen,
     Reconciled,
+    RunEnding,
     RunStarted,
     StorageSeen,
     Tick,
@@ -47,6 +48,7 @@ from arb.domain.events import (
 from arb.domain.ids import InstrumentId, PairId
 from arb.engine import (
     accounting,
+    adopting,
     charges,
     daily,
     folding,
@@ -173,7 +175,7 @@ class Engine:
             case TransferSeen():
                 charges.transfer_seen(turn, event)
             case Command(kind=CommandKind.ADOPT | CommandKind.IGNORE):
-                reconciling.accept(turn, event)
+                adopting.accept(turn, event)
                 accounting.accepted(turn)
             case Command():
                 guards.command(turn, event)
@@ -218,6 +220,8 @@ class Engine:
                 reconciling.reconciled(turn, event)
             case StorageSeen():
                 guards.storage_seen(turn, event)
+            case RunEnding():
+                memory.is_settling = True
             case RunStarted():
                 renewing.run_started(turn, event)
                 self._forget_sights()

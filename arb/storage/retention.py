@@ -35,28 +35,31 @@ def keep_house(
 ) -> Upkeep:
     """Compress every closed segment and delete those past their time; blocking.
 
-    A segment is past its time when the one after it began before the retention and before the oldest open position.
+    Closed is what sorts before `present`, the one that is written to as far as the caller knows: the journal may begin
+    another at any moment. A segment is past its time when the one after it began before the retention and before the
+    oldest open position.
     """
     paths = segment_paths(directory)
+    closed = [path for path in paths if present is not None and path.name < present.name]
     limit_ns = now_wall_ns - int(retention_days * _DAY_NS)
     if oldest_open_wall_ns is not None:
         limit_ns = min(limit_ns, oldest_open_wall_ns)
-    deleted = tuple(path.name for path in _expired(paths, present, limit_ns))
+    deleted = tuple(path.name for path in _expired(paths, limit_ns) if path in closed)
     for name in deleted:
         (directory / name).unlink(missing_ok=True)
     compressed = tuple(
-        path.name for path in paths if path.suffix == ".journal" and path != present and path.name not in deleted
+        path.name for path in closed if path.suffix == ".journal" and path.name not in deleted
     )
     for name in compressed:
         _compress(directory / name)
     return Upkeep(compressed=compressed, deleted=deleted, free_bytes=shutil.disk_usage(directory).free)
 
 
-def _expired(paths: tuple[Path, ...], present: Path | None, limit_ns: int) -> list[Path]:
+def _expired(paths: tuple[Path, ...], limit_ns: int) -> list[Path]:
     expired: list[Path] = []
     began = {path: header.wall_ns for path in paths if (header := read_header(path)) is not None}
     for path, after in pairwise(paths):
-        if path != present and began.get(after, limit_ns) < limit_ns:
+        if began.get(after, limit_ns) < limit_ns:
             expired.append(path)
     return expired
 

@@ -107,9 +107,16 @@ async def supervise(plan: Plan) -> Reason:
             await _trade(plan)
         reason = plan.stop.reason or Reason(Stop.GRACEFUL, "nothing left to do")
         plan.on_stop(reason)
-        await perform(plan.ending(reason), plan.clock, plan.on_step)
+        await perform(plan.ending(reason), plan.clock, partial(_note_step, plan))
         foundations.cancel_scope.cancel(reason=reason.text)
     return plan.stop.reason or reason
+
+
+def _note_step(plan: Plan, report: StepReport) -> None:
+    """An end that is not whole is no success."""
+    plan.on_step(report)
+    if not report.is_complete:
+        plan.stop.ask(Stop.FAILED, f"the end is not whole: {report.name}: {report.failure}")
 
 
 async def _come_up(plan: Plan, nursery: trio.Nursery) -> None:

@@ -59,6 +59,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._reason: Reason | None = None
+        self._count = 0
         self._asked = trio.Event()
         self._critical = trio.Event()
 
@@ -68,12 +69,18 @@ class StopRequest:
         return self._reason
 
     @property
+    def asked_count(self) -> int:
+        """How often anybody asked."""
+        return self._count
+
+    @property
     def is_asked(self) -> bool:
         """Whether anybody asked."""
         return self._asked.is_set()
 
     def ask(self, stop: Stop, text: str) -> None:
         """Ask for the end."""
+        self._count += 1
         if self._reason is None or stop.value > self._reason.stop.value:
             self._reason = Reason(stop, text)
         self._asked.set()

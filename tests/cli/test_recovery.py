@@ -10,7 +10,7 @@ import attrs
 import msgspec
 import pytest
 
-from arb.cli.build import new_run_id
+from arb.cli.build import new_run_id, next_run_id
 from arb.cli.recovery import Recovered, recover, seal
 from arb.domain.effects import Effect, Submit
 from arb.domain.errors import UnsafeToTrade
@@ -359,3 +359,14 @@ def test_what_a_recovery_hands_over_trades_on(tmp_path: Path) -> None:
     finish(exchange)
     exchange.run(5, cheap(0))
     assert not exchange.engine.open_positions()
+
+
+def test_a_clock_that_was_set_back_never_makes_an_older_run_the_newest(tmp_path: Path) -> None:
+    ahead = new_run_id(WALL_NS + DAY_NS)
+    (tmp_path / f"{ahead}-000001.journal").write_bytes(b"")
+
+    first = next_run_id(tmp_path, WALL_NS)
+    (tmp_path / f"{first}-000001.journal.gz").write_bytes(b"")
+
+    assert ahead < first < next_run_id(tmp_path, WALL_NS)
+    assert next_run_id(tmp_path, WALL_NS + 2 * DAY_NS) == new_run_id(WALL_NS + 2 * DAY_NS)

@@ -194,3 +194,35 @@ def test_every_key_is_read_somewhere() -> None:
     assert len(keys) > 60
     assert {key for key in keys if not re.search(rf"\.{key}\b", program)} == set()
     assert 'tree.get("mock"' in program
+
+
+SECRET_WORD = "12345678901234"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"ARB__VENUES__UPBIT__SECRET__INNER": SECRET_WORD},
+        {"ARB__VENUES__UPBIT": SECRET_WORD},
+        {"ARB__VENUES__UPBIT": f'{{"secret"="{SECRET_WORD}"'},
+        {"ARB__VENUES__UPBIT__KEY": SECRET_WORD, "ARB__VENUES__UPBIT__SECERT": SECRET_WORD},
+    ],
+)
+def test_what_is_wrong_with_a_secret_is_said_without_it(environ: dict[str, str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_settings(LIVE, environ=environ)
+
+    assert SECRET_WORD not in str(error.value)
+
+
+def test_a_secret_of_digits_is_text() -> None:
+    environ = {"ARB__VENUES__UPBIT__KEY": SECRET_WORD, "ARB__VENUES__UPBIT__SECRET": SECRET_WORD}
+
+    assert load_settings(LIVE, environ=environ).settings.venues["upbit"].secret == SECRET_WORD
+
+
+def test_a_secret_is_not_taken_from_the_command_line() -> None:
+    with pytest.raises(ConfigError, match="for everybody to read") as error:
+        load_settings(LIVE, overrides=[f"venues.upbit.secret={SECRET_WORD}"], environ={})
+
+    assert SECRET_WORD not in str(error.value)

@@ -62,3 +62,13 @@ def test_doing_it_twice_changes_nothing(tmp_path: Path) -> None:
     upkeep = keep_house(tmp_path, **words)  # type: ignore[arg-type]  # the keywords of keep_house
 
     assert (upkeep.compressed, upkeep.deleted) == ((), ())
+
+
+def test_a_segment_that_the_journal_began_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    paths = segments(tmp_path, 4)
+
+    upkeep = keep_house(tmp_path, present=paths[2], now_wall_ns=3 * DAY, retention_days=7, oldest_open_wall_ns=None)
+
+    assert upkeep.compressed == ("run-000001.journal", "run-000002.journal")
+    assert paths[2].exists()
+    assert paths[3].exists()

@@ -40,6 +40,7 @@ class Bench:
         self.drain_s = drain_s
         self.log: list[tuple[float, str]] = []
         self.failures: list[tuple[str, BaseException]] = []
+        self.last_step: ShutdownStep | None = None
 
     def note(self, text: str) -> None:
         """Something happened now."""
@@ -86,7 +87,7 @@ class Bench:
                 drain_s=self.drain_s,
                 foundations=foundations,
                 trading=lambda: tasks,
-                ending=lambda _: [ShutdownStep(name="step", limit_s=1.0, run=step)],
+                ending=lambda _: [self.last_step or ShutdownStep(name="step", limit_s=1.0, run=step)],
                 on_failure=lambda name, error: self.failures.append((name, error)),
                 on_stop=lambda reason: self.note(f"stop {reason.stop.name}"),
                 on_step=lambda report: self.note(f"{report.name} done"),
@@ -224,3 +225,16 @@ async def test_a_venue_that_is_away_at_the_start_may_be_tried_again_and_what_is_
     reason = await bench.supervise([], [NamedFoundation(name="venues", run=refuse)])
 
     assert (reason.stop, reason.stop.exit_code, reason.text) == (stop, code, str(error))
+
+
+async def test_an_end_that_is_not_whole_is_no_success(autojump_clock: MockClock) -> None:
+    bench = Bench()
+
+    async def fails() -> None:
+        raise OSError("no space left")
+
+    bench.last_step = ShutdownStep(name="write tables", limit_s=1.0, run=fails)
+    reason = await bench.supervise([after(bench, 1.0), Named(name="turn", run=bench.turn)])
+
+    assert reason.stop is Stop.FAILED
+    assert "write tables" in reason.text
