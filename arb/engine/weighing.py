@@ -81,8 +81,8 @@ def fill_price(turn: Turn, legs: LegPair, leg: str, count: int | None = None) ->
 
 
 def krw_per(turn: Turn, pair: Pair, leg: str) -> float:
-    """KRW per base unit for a price of 1 in the leg's instrument."""
-    return 1.0 if leg == "a" else turn.memory.fx.mid / float(pair.multiplier)
+    """KRW per base unit for a price of 1 in the leg's instrument; after a restart books may come before the FX does."""
+    return 1.0 if leg == "a" else turn.memory.fx.known_mid / float(pair.multiplier)
 
 
 def now_krw(turn: Turn, pair: Pair, leg: str, side: Side, qty: float) -> float | None:

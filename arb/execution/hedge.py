@@ -120,5 +120,5 @@ def next_try_ns(known_ns: int, now_ns: int) -> int:
 
 
 def adverse_bps(side: Side, fill_krw: float, now_krw: float) -> float:
-    """How far the price has moved against a leg traded on `side`, bps of its price."""
-    return (fill_krw - now_krw) * side.sign / fill_krw * BPS
+    """How far the price has moved against a leg traded on `side`, bps of its price; 0 where FX was never seen."""
+    return 0.0 if not fill_krw else (fill_krw - now_krw) * side.sign / fill_krw * BPS

@@ -96,6 +96,11 @@ class FxMarks:
         """Whether the configuration names a rate instead of a book."""
         return self.params.executable is None
 
+    @property
+    def known_mid(self) -> float:
+        """The mid; until the first image of a run that of the newest of the run before; 0: never seen."""
+        return self.mid or (self.booked_bid + self.booked_ask) / 2
+
     def mark(self) -> FxMark | None:
         """The executable mark for the books; None: never seen."""
         if self.booked_bid <= 0:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from arb.domain.order import Side
 from arb.domain.pair import Direction
-from arb.execution.hedge import Imbalance, cap_bps, choose, complete_krw, next_try_ns, reverse_krw
+from arb.execution.hedge import Imbalance, adverse_bps, cap_bps, choose, complete_krw, next_try_ns, reverse_krw
 from tests.engine.exchange import execution
 
 PARAMS = execution()
@@ -69,3 +69,9 @@ def test_the_next_try_is_at_the_next_widening_then_every_second() -> None:
     for _ in range(4):
         at.append(next_try_ns(0, at[-1]))
     assert at == [0, 500_000_000, 1_500_000_000, 2_500_000_000, 3_500_000_000]
+
+
+def test_a_leg_is_measured_against_its_fill_and_by_nothing_where_fx_was_never_seen() -> None:
+    assert adverse_bps(Side.BUY, 100.0, 99.0) == pytest.approx(100.0)
+    assert adverse_bps(Side.SELL, 100.0, 99.0) == pytest.approx(-100.0)
+    assert adverse_bps(Side.SELL, 0.0, 99.0) == 0.0

@@ -129,3 +129,11 @@ def test_a_clock_jump_makes_the_mark_stale() -> None:
     found.jump(S)
 
     assert refusal(found, 1.0) == "fx_stale"
+
+
+def test_until_the_first_image_of_a_run_the_last_mid_of_the_run_before_is_what_a_usdt_is_worth() -> None:
+    found = marks(book(1450, 1451))
+    forgotten = attrs.evolve(found, bid=0.0, ask=0.0, mid=0.0)
+
+    assert forgotten.known_mid == found.known_mid == 1450.5
+    assert marks().known_mid == 0.0
