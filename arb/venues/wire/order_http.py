@@ -27,6 +27,7 @@ from arb.ports import Dialer, Endpoint
 from arb.venues.spec import HttpRequest, HttpResponse
 from arb.venues.wire.causes import plain_cause
 from arb.venues.wire.dial import host_header
+from arb.venues.wire.plain_answer import plain_answer
 
 READ_BYTES: Final = 65_536
 _MAX_BODY_BYTES: Final = 4 * 1024 * 1024
@@ -203,6 +204,8 @@ class _Line:
         self._is_usable = True
         self._is_busy = False
         self._http = h11.Connection(h11.CLIENT)
+        self._is_looked_into = False
+        """h11 has seen bytes of this answer."""
         self._expect_answer()
         self._head: h11.Response | None = None
         self._body = bytearray()
@@ -218,8 +221,7 @@ class _Line:
                     data = await self.stream.receive_some(READ_BYTES)
                     if not self._is_busy:
                         break
-                    self._http.receive_data(bytes(data))
-                    self._take_in()
+                    self._take_in(bytes(data))
                     if not data:
                         break
         except (h11.RemoteProtocolError, *_GONE) as error:
@@ -242,12 +244,16 @@ class _Line:
 
     def make_ready(self) -> bool:
         """Prepare for the next exchange; False: it cannot carry one."""
-        is_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if not self._is_usable or not is_done or self._http.trailing_data[0]:
+        if not self._is_usable or self._is_busy:
             return False
-        self._http.start_next_cycle()
-        self._expect_answer()
-        self._head, self._body, self._answer = None, bytearray(), None
+        if self._is_looked_into:
+            is_done = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+            if not is_done or self._http.trailing_data[0]:
+                return False
+            self._http.start_next_cycle()
+            self._expect_answer()
+            self._head, self._body, self._is_looked_into = None, bytearray(), False
+        self._answer = None
         self._is_over = trio.Event()
         return True
 
@@ -256,12 +262,22 @@ class _Line:
         self._http.send(_ANY_REQUEST)
         self._http.send(h11.EndOfMessage())
 
-    def _take_in(self) -> None:
-        """Read what has arrived, to the end of the answer."""
-        while self._is_busy:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                return
+    def _take_in(self, data: bytes) -> None:
+        """Read what has arrived: the ordinary answer at one glance, any other as h11 reads it."""
+        answer = None if self._is_looked_into else plain_answer(data)
+        if answer is None:
+            self._is_looked_into = True
+            self._http.receive_data(data)
+            answer = self._read_on()
+        if answer is not None:
+            self._answer = answer
+            self._is_busy = False
+            self.end.deadline = math.inf
+            self._is_over.set()
+
+    def _read_on(self) -> HttpResponse | None:
+        """The answer, when this was the end of it."""
+        while (event := self._http.next_event()) is not h11.NEED_DATA:
             if isinstance(event, h11.Response):
                 self._head = event
             elif isinstance(event, h11.Data):
@@ -270,12 +286,10 @@ class _Line:
                     raise trio.BrokenResourceError(f"an answer of more than {_MAX_BODY_BYTES} bytes")
             elif isinstance(event, h11.EndOfMessage) and self._head is not None:
                 headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._head.headers}
-                self._answer = HttpResponse(status=self._head.status_code, headers=headers, body=bytes(self._body))
-                self._is_busy = False
-                self.end.deadline = math.inf
-                self._is_over.set()
+                return HttpResponse(status=self._head.status_code, headers=headers, body=bytes(self._body))
             elif not isinstance(event, h11.InformationalResponse):
                 raise trio.BrokenResourceError("the connection ended before its answer")
+        return None
 
 
 @asynccontextmanager

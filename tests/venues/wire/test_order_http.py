@@ -3,13 +3,16 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from functools import partial
 
+import h11
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import wait_all_tasks_blocked
 
-from arb.domain.errors import OrderUnknown, VenueUnavailable
+from arb.domain.errors import InvariantBroken, OrderUnknown, VenueUnavailable
 from arb.venues.spec import HttpRequest
-from arb.venues.wire.order_http import OrderTarget, open_order_http
+from arb.venues.wire.order_http import OrderHttp, OrderTarget, open_order_http
 from tests.venues.wire.wire_fakes import HERE, VENUE, ScriptedDialer, ok, serve_http
 
 ORDER = HttpRequest(method="POST", path="/order", query="qty=1", bucket="all", headers=(("X-Key", "k"),), body=b"{}")
@@ -178,3 +181,119 @@ async def test_cancelling_a_request_at_any_moment_closes_its_line(autojump_clock
                 await orders.send(orders.written(ORDER), "id")
             await trio.sleep(3)
             assert orders.idle_count == 2
+
+
+PLAIN = b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\nA: b\r\n\r\n{"id":1}'
+CHUNKED = b'HTTP/1.1 200 OK\r\nA: b\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"id\r\n4\r\n":1}\r\n0\r\n\r\n'
+INFORMED = b"HTTP/1.1 103 Early Hints\r\nA: c\r\n\r\n" + PLAIN
+
+
+@pytest.mark.parametrize("answer", [PLAIN, CHUNKED, INFORMED], ids=["plain", "chunked", "informed"])
+async def test_an_answer_is_the_same_however_its_bytes_arrive_and_its_line_is_kept(autojump_clock, answer):
+    async def serve(stream):
+        for cut in range(len(answer)):
+            assert (await stream.receive_some()).startswith(b"POST")
+            for part in (answer[:cut], answer[cut:]):
+                if part:
+                    await trio.sleep(0.01)
+                    await stream.send_all(part)
+        await trio.sleep_forever()
+
+    async with lines(serve) as (orders, dialer):
+        for _ in range(len(answer)):
+            found = await orders.send(orders.written(ORDER), "id1")
+            assert (found.status, found.headers["a"], found.body) == (200, "b", b'{"id":1}')
+        assert len(dialer.opened) == 1
+
+
+@pytest.mark.parametrize("answer", [PLAIN + PLAIN, PLAIN + b"x", CHUNKED + b"HTTP/1.1 200"])
+async def test_what_follows_an_answer_is_never_the_next_ones(autojump_clock, answer):
+    async def talkative(stream):
+        await stream.receive_some()
+        await stream.send_all(answer)
+        await trio.sleep_forever()
+
+    async with lines(talkative, talkative, answering()) as (orders, dialer):
+        await trio.sleep(1)
+        for _ in range(2):
+            assert (await orders.send(orders.written(ORDER), "id1")).body == b'{"id":1}'
+        await trio.sleep(1)
+        assert dialer.opened[0].is_closed, "its line is not used again"
+        assert dialer.opened[1].is_closed
+
+
+async def test_a_second_answer_that_comes_late_ends_the_line(autojump_clock):
+    async def twice(stream):
+        await stream.receive_some()
+        await stream.send_all(PLAIN)
+        await trio.sleep(0.5)
+        await stream.send_all(PLAIN)
+        await trio.sleep_forever()
+
+    async with lines(twice, twice) as (orders, dialer):
+        await trio.sleep(1)
+        await orders.send(orders.written(ORDER), "id1")
+        await trio.sleep(1)
+        assert dialer.opened[0].is_closed
+
+
+async def test_an_answer_without_end_is_given_up(autojump_clock):
+    async def endless(stream):
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            await stream.send_all(b"10000\r\n" + b"x" * 65_536 + b"\r\n")
+
+    async with lines(endless, answering()) as (orders, _):
+        with pytest.raises(OrderUnknown, match="more than 4194304 bytes"):
+            await orders.send(orders.written(ORDER), "id1")
+
+
+async def test_an_order_does_not_bring_about_a_dial_while_a_spare_stands_by(autojump_clock):
+    async def slow(stream):
+        while await stream.receive_some():
+            await trio.sleep(2)
+            await stream.send_all(PLAIN)
+
+    async with lines(slow, slow, slow, slow) as (orders, dialer):
+        await trio.sleep(1)
+        for _ in range(3):
+            await orders.send(orders.written(ORDER), "id1")
+        assert len(dialer.opened) == 2
+
+
+TOKENS = st.text("abcXYZ-_!", min_size=1, max_size=8)
+REQUESTS = st.builds(
+    HttpRequest,
+    method=st.sampled_from(["GET", "POST", "DELETE", "PUT", "G T", ""]),
+    path=st.text("/ab%+&= \r\n\xe9", max_size=6).map(lambda text: "/" + text),
+    query=st.text("ab%=& \r\n#", max_size=6),
+    headers=st.lists(
+        st.tuples(TOKENS | st.sampled_from(["", "a b", "a:"]), st.text("ab :\t\r\n\0\xe9", max_size=5)), max_size=3
+    ).map(tuple),
+    body=st.binary(max_size=5),
+    bucket=st.just("all"),
+)
+
+
+@given(request=REQUESTS)
+def test_what_is_written_is_one_request_as_h11_reads_it_or_nothing(request: HttpRequest) -> None:
+    orders = OrderHttp(OrderTarget(venue=VENUE, endpoint=HERE, prefix="/p"), ScriptedDialer)
+    try:
+        data = orders.written(request).data
+    except InvariantBroken:
+        return
+
+    server = h11.Connection(h11.SERVER)
+    server.receive_data(data)
+    head, body = server.next_event(), b""
+    while isinstance(event := server.next_event(), h11.Data):
+        body += bytes(event.data)
+
+    assert isinstance(event, h11.EndOfMessage)
+    assert not server.trailing_data[0]
+    assert (head.method.decode(), head.target.decode()) == (request.method, "/p" + request.target)
+    assert body == request.body
+    told = [(name.decode(), value.decode()) for name, value in head.headers.raw_items()]
+    added = {"Host", "Content-Length"}
+    assert [one for one in told if one[0] not in added] == [(name, value.strip()) for name, value in request.headers]
