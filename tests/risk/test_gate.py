@@ -220,3 +220,16 @@ def test_each_rule_refuses_an_order_by_its_name(
 def test_hedges_have_their_own_rate_and_keep_the_collar(purpose: Purpose) -> None:
     assert isinstance(approve(order(purpose=purpose), approval(orders_last_minute=1_000)), ApprovedOrder)
     assert isinstance(approve(order(purpose=purpose, price=D(150_000_000)), approval()), Refusal)
+
+
+@pytest.mark.parametrize("purpose", list(Purpose))
+def test_only_flatten_and_emergencies_go_at_any_price_and_never_beyond_what_an_order_may_be_worth(
+    purpose: Purpose,
+) -> None:
+    request = order(purpose=purpose, price=None, order_type=OrderType.MARKET)
+    verdict = approve(request, approval())
+    if purpose in (Purpose.EMERGENCY, Purpose.FLATTEN):
+        assert isinstance(verdict, ApprovedOrder)
+        assert approve(request, approval(max_notional_krw=D(1_489_999))) == Refusal("order_notional_max", True)
+    else:
+        assert verdict == Refusal("order_price", True)
