@@ -49,6 +49,7 @@ from arb.domain.ids import InstrumentId, PairId
 from arb.engine import (
     accounting,
     adopting,
+    adopting,
     charges,
     daily,
     folding,

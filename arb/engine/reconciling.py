@@ -15,8 +15,8 @@ from typing import Final
 
 import attrs
 
-from arb.domain.effects import Cell, QueryAccount, Severity, Table
-from arb.domain.events import Command, CommandKind, Reconciled, TransferSeen
+from arb.domain.effects import Cell, QueryAccount, Severity
+from arb.domain.events import Reconciled, TransferSeen
 from arb.domain.ids import AssetId, ClientOrderId, VenueId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.money import decimal_of
@@ -28,7 +28,6 @@ from arb.engine.memory import Difference, Memory, Turn, VenueReading
 from arb.engine.view import leg_instrument, mid_of
 from arb.execution.order_ids import is_ours, origin_of
 from arb.risk.trading_state import Cause
-from arb.state.ledger import Residual
 
 ZERO: Final = Decimal(0)
 LEAST_CASH: Final = {AssetId("KRW"): Decimal(1_000), AssetId("USDT"): Decimal(1), AssetId("BNB"): Decimal("0.001")}
@@ -59,7 +58,7 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
     if not is_compared:
         return
     _take_cash_over(turn, venue)
-    found = (*_contracts(turn, venue), *_coins(turn, venue), *_orders(turn, event.open_orders))
+    found = (*contracts(turn, venue), *coins(turn, venue), *_orders(turn, event.open_orders))
     others = set(venues_of(turn.config)) - {venue}
     memory.differences = (*(item for item in memory.differences if item.venue in others), *found)
     if not memory.is_settling:
@@ -127,7 +126,7 @@ def _conclude(turn: Turn) -> None:
 # --- comparing
 
 
-def _legs_on(turn: Turn, venue: VenueId) -> Iterator[tuple[Pair, str, Instrument]]:
+def legs_on(turn: Turn, venue: VenueId) -> Iterator[tuple[Pair, str, Instrument]]:
     for item in turn.config.pairs:
         for leg in ("a", "b"):
             name = leg_instrument(item.pair, leg)
@@ -135,10 +134,10 @@ def _legs_on(turn: Turn, venue: VenueId) -> Iterator[tuple[Pair, str, Instrument
                 yield item.pair, leg, turn.memory.market.instruments[name]
 
 
-def _contracts(turn: Turn, venue: VenueId) -> Iterator[Difference]:
+def contracts(turn: Turn, venue: VenueId) -> Iterator[Difference]:
     """Contracts that differ by a lot or more."""
     memory = turn.memory
-    found = {item.id: item for _, _, item in _legs_on(turn, venue) if item.kind is InstrumentKind.PERPETUAL}
+    found = {item.id: item for _, _, item in legs_on(turn, venue) if item.kind is InstrumentKind.PERPETUAL}
     for name, instrument in found.items():
         told = memory.ledger.contract_qty(name) - memory.foreign_qty.get(name, ZERO)
         expected = watching.own_qty(turn, instrument)
@@ -147,11 +146,11 @@ def _contracts(turn: Turn, venue: VenueId) -> Iterator[Difference]:
             yield Difference(venue=venue, name=name, expected=expected, told=told, words=words)
 
 
-def _coins(turn: Turn, venue: VenueId) -> Iterator[Difference]:
+def coins(turn: Turn, venue: VenueId) -> Iterator[Difference]:
     """Base coins of traded spot instruments that differ by what the venue would trade."""
     memory, seen = turn.memory, set[AssetId]()
     found = dict(memory.ledger.holdings.unexplained(venue))
-    for pair, leg, instrument in _legs_on(turn, venue):
+    for pair, leg, instrument in legs_on(turn, venue):
         asset = instrument.base
         if instrument.kind is not InstrumentKind.SPOT or asset in seen or asset in LEAST_CASH:
             continue
@@ -187,10 +186,10 @@ def _take_cash_over(turn: Turn, venue: VenueId) -> None:
             continue
         fields: dict[str, Cell] = {"venue": venue, "asset": asset, "difference": off}
         turn.alert(f"cash/{venue}/{asset}", Severity.WARNING, "cash moved that the books do not explain", fields)
-        _book_transfer(turn, venue, asset, off)
+        book_transfer(turn, venue, asset, off)
 
 
-def _book_transfer(turn: Turn, venue: VenueId, asset: AssetId, amount: Decimal) -> None:
+def book_transfer(turn: Turn, venue: VenueId, asset: AssetId, amount: Decimal) -> None:
     name = f"unknown-{turn.memory.run_digest}-{turn.memory.seq}-{asset}"
     now_ns = turn.memory.now_ns
     charges.transfer_seen(
@@ -212,19 +211,19 @@ def price_of(turn: Turn, pair: Pair, leg: str) -> Decimal | None:
     return contract.entry_price if contract is not None and contract.entry_price else None
 
 
-# --- deciding
+# --- blocking
 
 
-def _pair_of(turn: Turn, item: Difference) -> tuple[Pair, str] | None:
+def pair_of(turn: Turn, item: Difference) -> tuple[Pair, str] | None:
     """The pair and leg that a difference concerns: of those that trade it, the first that holds a position."""
-    legs = [(pair, leg) for pair, leg, one in _legs_on(turn, item.venue) if item.name in (one.id, one.base)]
+    legs = [(pair, leg) for pair, leg, one in legs_on(turn, item.venue) if item.name in (one.id, one.base)]
     held = [(pair, leg) for pair, leg in legs if turn.memory.ledger.position(pair.id) is not None]
     return next(iter((*held, *legs)), None)
 
 
 def _block(turn: Turn, item: Difference) -> None:
     """While trading: what no watch over a position will settle is somebody else's hand."""
-    memory, found = turn.memory, _pair_of(turn, item)
+    memory, found = turn.memory, pair_of(turn, item)
     if found is None:
         return
     pair, leg = found
@@ -237,72 +236,3 @@ def _block(turn: Turn, item: Difference) -> None:
     if memory.causes.add(Cause.EXTERNAL_HANDS, pair.id, memory.now_ns, item.words):
         fields: dict[str, Cell] = {"pair": pair.id, "venue": item.venue, "difference": item.difference}
         turn.alert(f"external/{pair.id}", Severity.ERROR, f"the venue and our books differ: {item.words}", fields)
-
-
-def accept(turn: Turn, event: Command) -> None:
-    """An operator adopts the differences, or declares them somebody else's; the next reading has the last word."""
-    memory, left = turn.memory, list[Difference]()
-    for item in memory.differences:
-        found = _pair_of(turn, item)
-        if found is None or item.is_order or event.pair not in (None, found[0].id):
-            left.append(item)
-            continue
-        if event.kind is CommandKind.ADOPT:
-            _adopt(turn, item, *found)
-        else:
-            key = _key_of(turn, item, *found)
-            memory.foreign_qty[key] = memory.foreign_qty.get(key, ZERO) + item.difference
-        _write_down(turn, item, found[0], event.kind)
-    memory.differences, memory.accepted_ns = tuple(left), memory.now_ns
-    for venue in venues_of(turn.config):
-        turn.effects.append(QueryAccount(venue=venue, reason=f"an operator decided: {event.kind.value}"))
-
-
-def _key_of(turn: Turn, item: Difference, pair: Pair, leg: str) -> str:
-    instrument = turn.memory.market.instruments[leg_instrument(pair, leg)]
-    return instrument.id if instrument.kind is InstrumentKind.PERPETUAL else f"{item.venue}/{instrument.base}"
-
-
-def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
-    """Into the open position where there is one, which is then balanced; else a contract is left over from its pair,
-    and coins are a transfer."""
-    memory, off = turn.memory, item.difference
-    instrument = memory.market.instruments[leg_instrument(pair, leg)]
-    is_contract = instrument.kind is InstrumentKind.PERPETUAL
-    price, position = price_of(turn, pair, leg) or ZERO, memory.ledger.position(pair.id)
-    if position is not None and (is_contract or off < 0):
-        held = position.a.net_qty if leg == "a" else position.b.net_qty / pair.multiplier
-        part = off if is_contract else max(off, -max(held, ZERO))
-        if part:
-            watching.adjust(turn, pair, leg, part, price)
-            watching.tell_legs(turn, pair, leg, part)
-            off -= part
-    if not off:
-        return
-    if is_contract:
-        _leave_over(turn, pair, leg, off, price)
-    else:
-        _book_transfer(turn, item.venue, instrument.base, off)
-
-
-def _leave_over(turn: Turn, pair: Pair, leg: str, contracts: Decimal, price: Decimal) -> None:
-    """A contract that no position explains joins what is left over from its pair, at the newest price."""
-    memory, key = turn.memory, f"{pair.id}/{leg}"
-    qty = contracts * (Decimal(1) if leg == "a" else pair.multiplier)
-    old = memory.ledger.residuals.get(key)
-    found = Residual(pair=pair.id, leg=leg, qty=qty, cost=contracts * price, since_ns=memory.now_ns)
-    if old is not None:
-        found = attrs.evolve(old, qty=old.qty + found.qty, cost=old.cost + found.cost)
-    memory.ledger.residuals[key] = found
-    if not found.qty:
-        del memory.ledger.residuals[key]
-
-
-def _write_down(turn: Turn, item: Difference, pair: Pair, kind: CommandKind) -> None:
-    wall_ns = turn.wall_ns()
-    row: dict[str, Cell] = {
-        "position": None, "kind": "difference", "opened_ns": wall_ns, "resolution": f"{kind.value}: {item.words}",
-        "cost_krw": None, "closed_ns": wall_ns,
-    }  # fmt: skip
-    name = f"{turn.memory.run_digest}-{turn.memory.seq}-{item.venue}-{item.name}"
-    turn.record(Table.INCIDENTS, name, 0, pair.id, row)

@@ -212,7 +212,7 @@ def applied_words(request: ControlRequest, cleared: tuple[str, ...], open_count:
         case "disarm":
             return "nothing opens until arm"
         case "adopt":
-            return f"the venues' quantities{where} are taken over into the books"
+            return f"the venues' quantities{where} are in the books; what then stands unbalanced is worked"
         case "ignore":
             return f"the differences{where} belong to somebody else from now on"
         case "reconcile":

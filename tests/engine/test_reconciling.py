@@ -15,6 +15,7 @@ from arb.domain.events import (
     ArmingSeen,
     Command,
     CommandKind,
+    PositionSeen,
     Reconciled,
     StorageSeen,
 )
@@ -25,7 +26,7 @@ from arb.execution.legs import LegState
 from arb.execution.order_ids import client_order_id
 from arb.risk.trading_state import Cause, TradingState
 from arb.storage.codec import decode_value, encode_value
-from tests.engine.exchange import FULL, MS, SECOND, A, B, Exchange, Reply, cheap, config, fresh
+from tests.engine.exchange import FULL, MS, SECOND, A, B, Exchange, Reply, cheap, config, contract, fresh
 from tests.engine.test_recovery import VENUES, next_run, read, rule_of
 
 D = Decimal
@@ -175,8 +176,9 @@ def test_what_an_operator_decided_is_over_with_the_next_clean_reading_and_outliv
     assert not exchange.engine.memory.lanes[exchange.engine.config.pairs[0].pair.id].blocked
     (row,) = exchange.rows(Table.INCIDENTS)
     assert str(row["resolution"]).startswith(kind.value)
-    left = exchange.engine.memory.ledger.residuals
-    assert [item.qty for item in left.values()] == ([D("-0.005")] if kind is CommandKind.ADOPT else [])
+    assert not exchange.engine.memory.ledger.residuals
+    held = [position.net_qty for position in exchange.engine.open_positions()]
+    assert held == ([D("-0.005")] if kind is CommandKind.ADOPT else [])
     after = next_run(exchange)
     read_all(after)
     assert after.engine.is_reconciled()
@@ -220,6 +222,46 @@ def test_a_hedge_that_an_operator_traded_by_hand_and_adopted_ends_the_order_that
     assert after.engine.is_settled()
     (position,) = after.engine.open_positions()
     assert position.net_qty == 0
+
+
+def adopted(qty: str) -> Exchange:
+    """A contract that nothing explained is ours now; the next run has read its venues."""
+    exchange = fresh()
+    exchange.run(1, cheap(0))
+    exchange.contracts = D(qty)
+    read_all(exchange)
+    after = next_run(exchange)
+    read_all(after)
+    decide(after, CommandKind.ADOPT)
+    read_all(after)
+    assert words(after) == []
+    return after
+
+
+@pytest.mark.parametrize("qty", ["-0.1", "0.005"])
+def test_an_adopted_contract_is_open_and_unbalanced_and_worked_off_once_there_is_word_on_arming(qty: str) -> None:
+    exchange = adopted(qty)
+    assert exchange.engine.has_open()
+    assert exchange.engine.unbalanced() == ("BTC",)
+    assert not exchange.submitted
+    exchange.put(ArmingSeen(at_ns=exchange.now_ns, is_armed=True))
+    exchange.run(5, cheap(0))
+    assert not exchange.engine.open_positions()
+    assert exchange.contracts == 0
+    assert exchange.coins == 0
+
+
+def test_an_adopted_contract_has_the_margin_guard_and_leaves_by_flatten() -> None:
+    exchange = adopted("-0.1")
+    near = attrs.evolve(contract(exchange.contracts), liquidation_price=D("105000"), mark_price=D("103000"))
+    exchange.put(PositionSeen(at_ns=exchange.now_ns, position=near))
+    assert exchange.engine.memory.causes.has(Cause.LIQUIDATION_NEAR, "BTC")
+    assert "liquidation/BTC" in alerts(exchange)
+    exchange.put(ArmingSeen(at_ns=exchange.now_ns, is_armed=False, missing=("file",)))
+    decide(exchange, CommandKind.FLATTEN)
+    exchange.run(5, cheap(0))
+    assert exchange.contracts == 0
+    assert not exchange.engine.has_open()
 
 
 @pytest.mark.parametrize("kind", [CommandKind.ADOPT, CommandKind.IGNORE])
