@@ -94,7 +94,21 @@ def _settle(turn: Turn, pair: Pair, differences: tuple[Difference, ...]) -> None
         for leg, contracts in differences:
             adjust(turn, pair, leg, contracts, mark_price(memory, leg_instrument(pair, leg)))
             tell_legs(turn, pair, leg, contracts)
+        _told_again(turn, pair, differences)
         repair(turn, pair, "position differs from the venue's")
+
+
+def _told_again(turn: Turn, pair: Pair, booked: tuple[Difference, ...]) -> None:
+    """What was booked differs no more, though a reading of before said so; another one is to confirm that."""
+    memory, before = turn.memory, turn.memory.differences
+    legs = [memory.market.instruments[leg_instrument(pair, leg)] for leg, _ in booked]
+    names = {item.id if item.kind is InstrumentKind.PERPETUAL else item.base for item in legs}
+    venues = {item.venue for item in legs}
+    memory.differences = tuple(
+        item for item in before if item.is_order or item.venue not in venues or item.name not in names
+    )
+    for venue in sorted({item.venue for item in before} & venues if len(memory.differences) < len(before) else ()):
+        turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} was taken from the venue"))
 
 
 def tell_legs(turn: Turn, pair: Pair, leg: str, contracts: Decimal) -> None:

@@ -224,6 +224,38 @@ def test_a_hedge_that_an_operator_traded_by_hand_and_adopted_ends_the_order_that
     assert position.net_qty == 0
 
 
+def test_a_difference_that_the_watch_has_booked_is_over_at_once_and_cannot_be_adopted_again() -> None:
+    exchange = opened()
+    exchange.run(15, cheap(70))
+    exchange.contracts += D("0.003")
+    for _ in range(20):
+        exchange.now_ns += MS
+        read(exchange, USDM)
+        exchange.run(0.5, cheap(70))
+        if exchange.rows(Table.INCIDENTS):
+            break
+    assert exchange.rows(Table.INCIDENTS), "the pair is balanced"
+    assert words(exchange) == []
+    assert "taken from the venue" in exchange.readings[-1].reason
+    exchange.run(5, cheap(70))
+    decide(exchange, CommandKind.ADOPT)
+    (position,) = exchange.engine.open_positions()
+    assert (position.a.net_qty, position.b.net_qty) == (exchange.coins, exchange.contracts)
+
+
+def test_what_was_booked_since_a_difference_was_found_is_not_adopted_a_second_time() -> None:
+    exchange = opened()
+    after = next_run(exchange)
+    after.contracts += D("0.003")
+    read_all(after)
+    found = after.engine.differences()
+    decide(after, CommandKind.ADOPT)
+    after.engine.memory.differences = found
+    decide(after, CommandKind.ADOPT)
+    (position,) = after.engine.open_positions()
+    assert position.b.net_qty == after.contracts
+
+
 def adopted(qty: str) -> Exchange:
     """A contract that nothing explained is ours now; the next run has read its venues."""
     exchange = fresh()
