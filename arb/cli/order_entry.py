@@ -102,6 +102,8 @@ def _venue_account(parts: Assembly, access: VenueAccess, credentials: Credential
             heartbeat=WsHeartbeat(after_s=parts.heartbeat_s(access), within_s=PONG_WITHIN_S, text=None),
             max_connection_s=renewal_s(access),
             bookings_since_ms=read_from_ms(parts.engine.memory, clock.wall_ns()),
+            codec=access.spec.account.orders(credentials),
+            booked_qty=lambda update: parts.engine.memory.orders.booked_qty(update),
         )
     )
 

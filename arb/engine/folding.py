@@ -32,6 +32,8 @@ from arb.state.positions import PairPosition
 
 ORPHAN_NS: Final = 5_000_000_000
 """How long an execution may wait for the order it belongs to."""
+KEEP_FOREIGN: Final = 2_000
+"""Executions of somebody else's that are remembered, so that they are told once."""
 ZERO: Final = Decimal(0)
 
 
@@ -45,31 +47,54 @@ def fill_seen(turn: Turn, fill: Fill) -> None:
     line = turn.memory.orders.find(fill)
     if line is not None:
         _book(turn, fill, line)
+    elif _key(fill) in turn.memory.foreign_trades:
+        return
     elif fill.client_order_id is not None and not is_ours(fill.client_order_id):
-        _keep_foreign(turn, fill)
-        foreign_hands(turn, fill.instrument, f"fill {fill.trade_id}")
-    elif fill not in turn.memory.orphans:
+        _foreign(turn, fill)
+    elif not _is_forgotten(turn, fill) and all(_key(fill) != _key(known) for known in turn.memory.orphans):
         turn.memory.orphans = (*turn.memory.orphans, fill)
+
+
+def _key(fill: Fill) -> str:
+    return f"{fill.instrument}|{fill.trade_id}"
+
+
+def _is_forgotten(turn: Turn, fill: Fill) -> bool:
+    """Whether it may belong to an order of ours that is remembered no longer: it has been booked long since."""
+    forgotten_ns = turn.memory.orders.forgotten_ns
+    if forgotten_ns is None or fill.venue_ns is None:
+        return False
+    return fill.venue_ns <= turn.memory.market.wall_ns(forgotten_ns)
+
+
+def _foreign(turn: Turn, fill: Fill) -> None:
+    """Somebody else's order traded: told once, however often the venue lists it."""
+    known = turn.memory.foreign_trades
+    known[_key(fill)] = None
+    if len(known) > KEEP_FOREIGN:
+        del known[next(iter(known))]
+    _keep_foreign(turn, fill)
+    foreign_hands(turn, fill.instrument, f"fill {fill.trade_id}")
 
 
 def _keep_foreign(turn: Turn, fill: Fill) -> None:
     """Remember what somebody else's order did to an open position; it is booked when the venue's own word confirms."""
     pair = pair_of(turn, fill.instrument)
-    if pair is None or turn.memory.ledger.position(pair.id) is None:
-        return
-    lane = turn.memory.lanes[pair.id]
-    if all((known.instrument, known.trade_id) != (fill.instrument, fill.trade_id) for known in lane.foreign):
+    if pair is not None and turn.memory.ledger.position(pair.id) is not None:
+        lane = turn.memory.lanes[pair.id]
         lane.foreign = (*lane.foreign, fill)
 
 
 def match_orphans(turn: Turn) -> None:
-    """Try again; what stays unexplained was somebody else."""
+    """Try again; what stays unexplained was somebody else. One without a name waits while it may be that of an order
+    whose number the venue has not told yet."""
     memory = turn.memory
     waiting, memory.orphans = memory.orphans, ()
     for fill in waiting:
-        if memory.orders.find(fill) is None and memory.now_ns - fill.received_ns > ORPHAN_NS:
-            _keep_foreign(turn, fill)
-            foreign_hands(turn, fill.instrument, f"fill {fill.trade_id}")
+        unnumbered = (line for line in memory.orders.working(fill.instrument) if line.venue_order_id is None)
+        is_waiting = fill.client_order_id is None and any(unnumbered)
+        if memory.orders.find(fill) is None and memory.now_ns - fill.received_ns > ORPHAN_NS and not is_waiting:
+            _foreign(turn, fill)
         else:
             fill_seen(turn, fill)
 

@@ -166,6 +166,8 @@ class Memory:
     opened_count: int = 0
     orphans: tuple[Fill, ...] = ()
     """Executions that no order of ours answers to yet."""
+    foreign_trades: dict[str, None] = attrs.field(factory=dict)
+    """Executions of orders that are not ours, by `instrument|trade id`: each is told once."""
     rest_ns: dict[InstrumentId, int] = attrs.field(factory=dict)
     """Newest REST image per instrument."""
     balances_ns: dict[str, int] = attrs.field(factory=dict)

@@ -162,6 +162,8 @@ class Orders:
     """Owners that still count their orders: none of those is forgotten."""
     by_venue_id: dict[str, ClientOrderId] = attrs.field(factory=dict)
     """`instrument|venue order id`: for fills that do not repeat our name."""
+    forgotten_ns: int | None = None
+    """When the youngest order that is forgotten last changed: whose older executions are, nobody knows any more."""
 
     def told(self, line: OrderLine) -> None:
         """Observers were told how it stands."""
@@ -214,6 +216,11 @@ class Orders:
         key = self.by_venue_id.get(f"{fill.instrument}|{fill.venue_order_id}")
         return self.lines[key] if key is not None else None
 
+    def booked_qty(self, update: OrderUpdate) -> Decimal:
+        """How much of an order's executions has arrived."""
+        line = self.lines.get(update.client_order_id)
+        return line.fill_qty if line is not None else ZERO
+
     def working(self, instrument: InstrumentId | None = None) -> tuple[OrderLine, ...]:
         """Orders not known to be finished, oldest first; of one instrument if given."""
         lines = (self.lines[key] for key in self.unfinished)
@@ -228,4 +235,5 @@ class Orders:
             if oldest is None:
                 return
             line = self.lines.pop(oldest)
+            self.forgotten_ns = max(self.forgotten_ns or line.changed_ns, line.changed_ns)
             self.by_venue_id.pop(f"{line.request.instrument}|{line.venue_order_id}", None)

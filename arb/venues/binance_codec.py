@@ -40,8 +40,15 @@ class BinanceMarket:
     judge: Judge
     facts: Callable[[HttpResponse, InstrumentId, ClientOrderId, int], Facts]
     """A good answer about an order; raises `ProtocolError` when it is about something else."""
-    executions: Callable[[HttpResponse, Query, int], tuple[Fill, ...]]
-    """A good answer to the request for executions; raises `ProtocolError`."""
+    executions: Callable[[HttpResponse, InstrumentId, int], tuple[Fill, ...]]
+    """A good answer to a request for executions of an instrument, which tells its orders by number only; raises
+    `ProtocolError`."""
+    orders_list: str
+    """Path of the list of all orders of a symbol."""
+    list_weight: int
+    """Of that list and of the list of executions."""
+    window_ms: int
+    """The longest span that either list takes."""
     batch_path: str | None = None
     """Cancels several orders by name; None: the market has no such request."""
     dead_man_path: str | None = None
@@ -127,7 +134,8 @@ class BinanceOrders:
             VenueUnavailable: the answer is an error of the venue.
         """
         require_success(self._market.venue, self._market.judge, answer)
-        return self._market.executions(answer, query, received_ns)
+        fills = self._market.executions(answer, query.instrument, received_ns)
+        return tuple(attrs.evolve(fill, client_order_id=query.client_order_id) for fill in fills)
 
     def dead_man_request(self, instrument: Instrument, countdown_ms: int, stamp: Stamp) -> HttpRequest | None:
         """Set the timer of a symbol; None: the market has none."""

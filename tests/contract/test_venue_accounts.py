@@ -178,6 +178,7 @@ def test_reads_give_values_or_say_that_they_could_not(name):
         yield lambda: reader.parse_funding(heard, NOW_NS)
         yield lambda: reader.parse_permission(heard)
         yield lambda: reader.parse_transfers((heard,) * reader.transfers_count, 0, NOW_NS)
+        yield lambda: reader.parse_executions(instruments, (heard,) * reader.executions_count(instruments), NOW_NS)
         yield lambda: reader.target(heard, STAMP)
         yield lambda: reader.setup_problem(instruments[0], 10, (heard,) * reader.setup_count)
         yield lambda: orders.parse_trades(query(name), heard, NOW_NS)

@@ -142,6 +142,8 @@ async def open_account(town: Town, venue: str) -> AsyncIterator[tuple[VenueAccou
             heartbeat=WsHeartbeat(after_s=20.0, within_s=10.0),
             max_connection_s=None,
             bookings_since_ms=town.clock.wall_ns() // 1_000_000,
+            codec=town.codec(venue),
+            booked_qty=lambda _update: Decimal(0),
         )
     )
     async with trio.open_nursery() as nursery:

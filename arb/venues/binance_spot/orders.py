@@ -16,7 +16,6 @@ from typing import Final
 
 import msgspec
 
-from arb.domain.effects import Query
 from arb.domain.errors import ProtocolError
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id, symbol_of
@@ -113,8 +112,8 @@ def _facts(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId, 
     return spot_facts(body, received_ns)
 
 
-def _executions(answer: HttpResponse, query: Query, received_ns: int) -> tuple[Fill, ...]:
-    return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_spot", answer.body, _TRADES))
+def _executions(answer: HttpResponse, instrument: InstrumentId, received_ns: int) -> tuple[Fill, ...]:
+    return tuple(_trade_fill(body, instrument, received_ns) for body in decoded("binance_spot", answer.body, _TRADES))
 
 
 SPOT_ORDERS: Final = BinanceMarket(
@@ -129,6 +128,9 @@ SPOT_ORDERS: Final = BinanceMarket(
     judge=judge,
     facts=_facts,
     executions=_executions,
+    orders_list="/api/v3/allOrders",
+    list_weight=20,
+    window_ms=86_400_000,
 )
 
 
@@ -177,13 +179,13 @@ def _fill(execution: SpotFillBody, body: SpotOrderBody, update: OrderUpdate) -> 
     )
 
 
-def _trade_fill(body: SpotTradeBody, query: Query, received_ns: int) -> Fill:
-    if body.symbol != symbol_of(query.instrument):
-        raise ProtocolError("binance_spot", f"asked about {query.instrument}, answered about {body.symbol}")
+def _trade_fill(body: SpotTradeBody, instrument: InstrumentId, received_ns: int) -> Fill:
+    if body.symbol != symbol_of(instrument):
+        raise ProtocolError("binance_spot", f"asked about {instrument}, answered about {body.symbol}")
     return Fill(
-        instrument=query.instrument,
+        instrument=instrument,
         trade_id=TradeId(str(body.id)),
-        client_order_id=query.client_order_id,
+        client_order_id=None,
         venue_order_id=VenueOrderId(str(body.order_id)),
         side=Side.BUY if body.is_buyer else Side.SELL,
         qty=body.qty,

@@ -24,6 +24,7 @@ from arb.domain.instrument import Instrument
 from arb.domain.order import Position
 from arb.venues.answers import decoded
 from arb.venues.binance_codec import BinanceOrders
+from arb.venues.binance_executions import BinanceExecutions
 from arb.venues.binance_keys import permission_request, read_permissions
 from arb.venues.binance_orders import WEIGHT_BUCKET
 from arb.venues.binance_signing import BinanceSigner, encoded
@@ -37,6 +38,7 @@ from arb.venues.spec import (
     AccountInbound,
     BalancesSeen,
     Credentials,
+    ExecutionsSeen,
     Fault,
     HttpRequest,
     HttpResponse,
@@ -109,6 +111,8 @@ class BinanceUsdmAccount:
 
     def __init__(self, credentials: Credentials, instruments: tuple[Instrument, ...]) -> None:
         self._signer = BinanceSigner(credentials)
+        self._executions = BinanceExecutions(self._signer, USDM_ORDERS)
+        self.executions_window_ms: Final = self._executions.window_ms
         self._instruments = frozenset(instrument.id for instrument in instruments)
 
     def prepare_request(self, stamp: Stamp) -> HttpRequest | None:
@@ -245,6 +249,22 @@ class BinanceUsdmAccount:
             for row in rows
             if row.income_type == "TRANSFER" and row.time >= since_ms
         )
+
+    def executions_count(self, instruments: tuple[Instrument, ...]) -> int:
+        """Two for each instrument."""
+        return 2 * len(instruments)
+
+    def executions_requests(
+        self, instruments: tuple[Instrument, ...], since_ms: int, until_ms: int | None, stamps: tuple[Stamp, ...]
+    ) -> tuple[HttpRequest, ...]:
+        """Executions and the names of their orders."""
+        return self._executions.requests(instruments, since_ms, until_ms, stamps)
+
+    def parse_executions(
+        self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...], received_ns: int
+    ) -> ExecutionsSeen:
+        """Every execution, forced ones included."""
+        return self._executions.parsed(instruments, answers, received_ns)
 
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:
         """None: the spot venue tells."""

@@ -16,7 +16,6 @@ from typing import Final
 
 import msgspec
 
-from arb.domain.effects import Query
 from arb.domain.errors import ProtocolError
 from arb.domain.fees import Fee
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, TradeId, VenueOrderId, instrument_id, symbol_of
@@ -100,8 +99,8 @@ def _facts(answer: HttpResponse, instrument: InstrumentId, name: ClientOrderId, 
     return (usdm_update(body, received_ns),)
 
 
-def _executions(answer: HttpResponse, query: Query, received_ns: int) -> tuple[Fill, ...]:
-    return tuple(_trade_fill(body, query, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
+def _executions(answer: HttpResponse, instrument: InstrumentId, received_ns: int) -> tuple[Fill, ...]:
+    return tuple(_trade_fill(body, instrument, received_ns) for body in decoded("binance_usdm", answer.body, _TRADES))
 
 
 USDM_ORDERS: Final = BinanceMarket(
@@ -116,6 +115,9 @@ USDM_ORDERS: Final = BinanceMarket(
     judge=judge,
     facts=_facts,
     executions=_executions,
+    orders_list="/fapi/v1/allOrders",
+    list_weight=5,
+    window_ms=7 * 86_400_000,
     batch_path="/fapi/v1/batchOrders",
     dead_man_path="/fapi/v1/countdownCancelAll",
 )
@@ -141,13 +143,13 @@ def usdm_update(body: UsdmOrderBody, received_ns: int) -> OrderUpdate:
     )
 
 
-def _trade_fill(body: UsdmTradeBody, query: Query, received_ns: int) -> Fill:
-    if body.symbol != symbol_of(query.instrument) or body.side not in SIDES:
-        raise ProtocolError("binance_usdm", f"asked about {query.instrument}, answered about {body.symbol} {body.side}")
+def _trade_fill(body: UsdmTradeBody, instrument: InstrumentId, received_ns: int) -> Fill:
+    if body.symbol != symbol_of(instrument) or body.side not in SIDES:
+        raise ProtocolError("binance_usdm", f"asked about {instrument}, answered about {body.symbol} {body.side}")
     return Fill(
-        instrument=query.instrument,
+        instrument=instrument,
         trade_id=TradeId(str(body.id)),
-        client_order_id=query.client_order_id,
+        client_order_id=None,
         venue_order_id=VenueOrderId(str(body.order_id)),
         side=SIDES[body.side],
         qty=body.qty,

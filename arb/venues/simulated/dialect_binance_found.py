@@ -6,7 +6,7 @@ Never: waits; an answer that takes time is `Later`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from arb.venues.simulated import dialect_binance as binance
 from arb.venues.simulated.auth_binance import BinanceFault, missing
@@ -17,8 +17,23 @@ from arb.venues.simulated.facts import OrderView, Refused
 
 NO_ORDER = BinanceFault(400, -2013, "Order does not exist.")
 UNKNOWN_ORDER = BinanceFault(400, -2011, "Unknown order sent.")
+USUAL_ROWS = 500
+MOST_ROWS = 1_000
 Sent = Mapping[str, str]
 Found = HttpAnswer | Later | BinanceFault
+
+
+def listed(sent: Sent, rows: Iterable[binance.Row]) -> HttpAnswer:
+    """Rows of a span of time: with a beginning the first ones of it, without one the last."""
+    since, until, size = (sent.get(name, "") for name in ("startTime", "endTime", "limit"))
+    found = [
+        row
+        for row in rows
+        if (not since.isdigit() or int(str(row["time"])) >= int(since))
+        and (not until.isdigit() or int(str(row["time"])) <= int(until))
+    ]
+    count = min(int(size), MOST_ROWS) if size.isdigit() and int(size) else USUAL_ROWS
+    return binance.answer(found[:count] if since.isdigit() else found[-count:])
 
 
 def answered(pending: Pending, row: Callable[[OrderView], binance.Row], *, is_future: bool) -> Later:

@@ -14,7 +14,7 @@ from arb.venues.simulated import dialect_binance_spot_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault
 from arb.venues.simulated.desk import Desk
 from arb.venues.simulated.dialect import HttpAnswer, Later
-from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, selected
+from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, listed, selected
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
 from arb.venues.simulated.facts import OrderView, Refused, Transferred
 from arb.venues.simulated.models import FaultKind
@@ -89,7 +89,7 @@ def _all_orders(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     instrument = binance.find(desk.instruments, sent)
     if isinstance(instrument, BinanceFault):
         return instrument
-    return binance.answer([rows.query_row(view) for view in desk.orders(instrument.id)][-1_000:])
+    return listed(sent, (rows.query_row(view) for view in desk.orders(instrument.id)))
 
 
 def _my_trades(desk: Desk, sent: Sent, _now_ns: int) -> Found:
@@ -97,8 +97,8 @@ def _my_trades(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     if isinstance(instrument, BinanceFault):
         return instrument
     number = sent.get("orderId", "")
-    fills = [one for one in desk.fills(instrument.id) if not number or str(one.view.order_id) == number]
-    return binance.answer([rows.fill_row(one) for one in fills][-1_000:])
+    fills = (one for one in desk.fills(instrument.id) if not number or str(one.view.order_id) == number)
+    return listed(sent, (rows.fill_row(one) for one in fills))
 
 
 def _account(desk: Desk, sent: Sent, now_ns: int) -> Found:

@@ -19,7 +19,7 @@ from arb.venues.simulated import dialect_binance_usdm_rows as rows
 from arb.venues.simulated.auth_binance import BinanceFault
 from arb.venues.simulated.desk import Desk, Pending
 from arb.venues.simulated.dialect import Later
-from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, selected
+from arb.venues.simulated.dialect_binance_found import NO_ORDER, UNKNOWN_ORDER, Found, Sent, answered, listed, selected
 from arb.venues.simulated.dialect_binance_orders import fault_of, parse_order
 from arb.venues.simulated.dialect_binance_usdm_settings import SETTINGS
 from arb.venues.simulated.facts import ZERO, EndCause, NewOrder, OrderView, PositionView, Refused
@@ -157,7 +157,7 @@ def all_orders(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     instrument = binance.find(desk.instruments, sent)
     if isinstance(instrument, BinanceFault):
         return instrument
-    return binance.answer([rows.order_row(one, is_query=True) for one in desk.orders(instrument.id)][-1_000:])
+    return listed(sent, (rows.order_row(one, is_query=True) for one in desk.orders(instrument.id)))
 
 
 def user_trades(desk: Desk, sent: Sent, _now_ns: int) -> Found:
@@ -165,10 +165,9 @@ def user_trades(desk: Desk, sent: Sent, _now_ns: int) -> Found:
     instrument = binance.find(desk.instruments, sent)
     if isinstance(instrument, BinanceFault):
         return instrument
-    number, since = sent.get("orderId", ""), sent.get("startTime", "")
-    fills = [one for one in desk.fills(instrument.id) if not number or str(one.view.order_id) == number]
-    late = [one for one in fills if not since.isdigit() or one.at_ns // 1_000_000 >= int(since)]
-    return binance.answer([rows.fill_row(one) for one in late][-1_000:])
+    number = sent.get("orderId", "")
+    fills = (one for one in desk.fills(instrument.id) if not number or str(one.view.order_id) == number)
+    return listed(sent, (rows.fill_row(one) for one in fills))
 
 
 # --- account --------------------------------------------------------------------------------------

@@ -148,7 +148,20 @@ def closed_orders(desk: Desk, ask: Ask, _now_ns: int) -> HttpAnswer:
     """GET /v1/orders/closed"""
     sent = query_of(ask)
     states = many(sent, "states") + many(sent, "state") or ["done", "cancel"]
-    return body_answer(_paged([view for view in desk.orders() if private.state_name(view) in states], sent))
+    since_ns, until_ns = _time_ns(first(sent, "start_time")), _time_ns(first(sent, "end_time"))
+    closed = [
+        view
+        for view in desk.orders()
+        if private.state_name(view) in states
+        and (since_ns is None or view.created_ns >= since_ns)
+        and (until_ns is None or view.created_ns <= until_ns)
+    ]
+    return body_answer(_paged(closed, sent))
+
+
+def _time_ns(text: str) -> int | None:
+    """Milliseconds are read; anything else bounds nothing."""
+    return int(text) * 1_000_000 if text.isdigit() else None
 
 
 def _paged(views: list[OrderView], sent: Sent) -> list[Row]:

@@ -35,6 +35,18 @@ class Reread:
     reason: str
 
 
+@attrs.frozen(kw_only=True)
+class ExecutionsSeen:
+    """What a venue lists of a span of time."""
+
+    fills: tuple[Fill, ...] = ()
+    """With the name of their order where the venue tells it."""
+    orders: tuple[OrderUpdate, ...] = ()
+    """Ended orders that have traded, and whose executions only an answer about the order itself lists."""
+    more_from_ms: int | None = None
+    """The venue lists no more at once: to be read on from here; None: this is all."""
+
+
 AccountInbound = OrderUpdate | Fill | BalancesSeen | Position | Reply | Alive | Reconnect | Reread | Fault
 
 
@@ -164,6 +176,28 @@ class AccountProtocol(Protocol):
         self, answers: tuple[HttpResponse, ...], since_ms: int, received_ns: int
     ) -> tuple[TransferSeen, ...]:
         """What has moved the balance since then, oldest first; one seen twice has the same `transfer_id`.
+
+        Raises:
+            ProtocolError: an answer cannot be understood.
+            VenueUnavailable: an answer is an error of the venue.
+        """
+
+    @property
+    def executions_window_ms(self) -> int:
+        """The longest span that one reading of executions may have."""
+
+    def executions_count(self, instruments: tuple[Instrument, ...]) -> int:
+        """How many stamps `executions_requests` needs."""
+
+    def executions_requests(
+        self, instruments: tuple[Instrument, ...], since_ms: int, until_ms: int | None, stamps: tuple[Stamp, ...]
+    ) -> tuple[HttpRequest, ...]:
+        """Executions of our account in a span of UTC time, whoever ordered them; `until_ms` None: up to now."""
+
+    def parse_executions(
+        self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...], received_ns: int
+    ) -> ExecutionsSeen:
+        """What those answers list.
 
         Raises:
             ProtocolError: an answer cannot be understood.

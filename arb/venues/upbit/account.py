@@ -18,6 +18,7 @@ from arb.domain.events import FundingPaid, TransferSeen, WalletState
 from arb.domain.fees import FeeSchedule
 from arb.domain.ids import AssetId
 from arb.domain.instrument import Instrument
+from arb.domain.order import OrderUpdate
 from arb.venues.answers import decoded
 from arb.venues.exact import check_amounts
 from arb.venues.refusals import require_success
@@ -25,6 +26,7 @@ from arb.venues.spec import (
     AccountInbound,
     BalancesSeen,
     Credentials,
+    ExecutionsSeen,
     Fault,
     HttpRequest,
     HttpResponse,
@@ -40,6 +42,7 @@ from arb.venues.upbit.transfers import TRANSFER_PATHS, TRANSFERS_QUERY, parse_tr
 
 _OPENING: Final = '[{{"ticket":"{ticket}"}},{{"type":"myOrder"}},{{"type":"myAsset"}},{{"format":"DEFAULT"}}]'
 _OPEN_ORDERS_LIMIT: Final = 100
+_CLOSED_ORDERS_LIMIT: Final = 1000
 
 
 class UpbitChance(msgspec.Struct):
@@ -69,6 +72,7 @@ class UpbitKey(msgspec.Struct):
 
 
 _HOLDINGS: Final = msgspec.json.Decoder(list[UpbitHolding])
+_CLOSED_ORDERS: Final = msgspec.json.Decoder(list[UpbitOrderBody])
 _OPEN_ORDERS: Final = msgspec.json.Decoder(list[UpbitOrderBody])
 _CHANCE: Final = msgspec.json.Decoder(UpbitChance)
 _WALLETS: Final = msgspec.json.Decoder(list[UpbitWallet])
@@ -82,6 +86,7 @@ class UpbitAccount:
     keepalive_s: Final = None
     setup_count: Final = 0
     transfers_count: Final = len(TRANSFER_PATHS)
+    executions_window_ms: Final = 7 * 86_400_000
 
     def __init__(self, credentials: Credentials, instruments: tuple[Instrument, ...]) -> None:
         self._signer = UpbitSigner(credentials)
@@ -194,6 +199,35 @@ class UpbitAccount:
             require_success("upbit", judge, answer)
         return parse_transfers(answers, since_ms, received_ns)
 
+    def executions_count(self, instruments: tuple[Instrument, ...]) -> int:
+        """One for each instrument."""
+        return len(instruments)
+
+    def executions_requests(
+        self, instruments: tuple[Instrument, ...], since_ms: int, until_ms: int | None, stamps: tuple[Stamp, ...]
+    ) -> tuple[HttpRequest, ...]:
+        """GET /v1/orders/closed of each instrument: there is no list of executions."""
+        return tuple(
+            self._read("/v1/orders/closed", _closed_orders_query(instrument, since_ms, until_ms), stamp)
+            for instrument, stamp in zip(instruments, stamps, strict=True)
+        )
+
+    def parse_executions(
+        self, instruments: tuple[Instrument, ...], answers: tuple[HttpResponse, ...], received_ns: int
+    ) -> ExecutionsSeen:
+        """The orders that have traded; one by one they tell their executions."""
+        orders, ends_ms = list[OrderUpdate](), list[int]()
+        for _, answer in zip(instruments, answers, strict=True):
+            require_success("upbit", judge, answer)
+            bodies = decoded("upbit", answer.body, _CLOSED_ORDERS)
+            for body in bodies:
+                *_, update = order_facts(body, received_ns)
+                if isinstance(update, OrderUpdate) and update.filled_qty:
+                    orders.append(update)
+            if len(bodies) >= _CLOSED_ORDERS_LIMIT:
+                ends_ms.append(max(_created_ms(body) for body in bodies))
+        return ExecutionsSeen(orders=tuple(orders), more_from_ms=min(ends_ms, default=None))
+
     def wallets_request(self, stamp: Stamp) -> HttpRequest | None:
         """GET /v1/status/wallet; the venue says that it lags by minutes."""
         return self._read("/v1/status/wallet", "", stamp)
@@ -234,6 +268,18 @@ class UpbitAccounts:
 def _open_orders_query(instrument: Instrument) -> str:
     # Brackets stay literal both in the hashed text and on the wire.
     return f"market={instrument.symbol}&states[]=wait&states[]=watch&limit={_OPEN_ORDERS_LIMIT}"
+
+
+def _closed_orders_query(instrument: Instrument, since_ms: int, until_ms: int | None) -> str:
+    end = "" if until_ms is None else f"&end_time={until_ms}"
+    return (
+        f"market={instrument.symbol}&states[]=done&states[]=cancel&start_time={since_ms}{end}"
+        f"&limit={_CLOSED_ORDERS_LIMIT}&order_by=asc"
+    )
+
+
+def _created_ms(body: UpbitOrderBody) -> int:
+    return (korean_ns(body.created_at) or 0) // 1_000_000
 
 
 def _fees(answer: HttpResponse) -> FeeSchedule:

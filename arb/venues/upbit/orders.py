@@ -84,6 +84,7 @@ class UpbitOrderBody(msgspec.Struct):
     trades_count: Decimal = Decimal(0)
     """A number, or its text in some answers."""
     identifier: str | None = None
+    created_at: str = ""
     trades: list[UpbitTradeBody] = []
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final, assert_never
 
 import attrs
@@ -30,6 +31,7 @@ from arb.venues.spec import (
     BalancesSeen,
     Fault,
     HttpResponse,
+    OrderCodec,
     Priority,
     Reconnect,
     Reply,
@@ -37,6 +39,7 @@ from arb.venues.spec import (
     Stamp,
 )
 from arb.venues.wire.dial import split_url
+from arb.venues.wire.executions import ExecutionParts, ExecutionReadings
 from arb.venues.wire.http import HttpClient
 from arb.venues.wire.ws import WsConnection, WsHeartbeat, WsLimits, WsTarget, open_ws
 
@@ -67,7 +70,10 @@ class AccountParts:
     heartbeat: WsHeartbeat
     max_connection_s: float | None
     bookings_since_ms: int
-    """Funding and transfers booked before this are not asked for."""
+    """Executions, funding and transfers booked before this are not asked for."""
+    codec: OrderCodec
+    booked_qty: Callable[[OrderUpdate], Decimal]
+    """How much of an order the core has booked."""
     ws_limits: WsLimits = attrs.field(factory=WsLimits)
 
 
@@ -83,6 +89,16 @@ class VenueAccount:
         """Whether a re-read that was asked for has not begun."""
         self._held: list[Event] = []
         self._funding_since_ms = parts.bookings_since_ms
+        executions = ExecutionParts(
+            venue=parts.venue,
+            instruments=parts.instruments,
+            codec=parts.codec,
+            http=parts.http,
+            clock=parts.clock,
+            stamp=parts.stamp,
+            booked_qty=parts.booked_qty,
+        )
+        self._executions = ExecutionReadings(executions, parts.bookings_since_ms)
 
     async def run_stream(self) -> None:
         """One private connection after the other as they reach their age limit; ends only by failing.
@@ -99,7 +115,7 @@ class VenueAccount:
             self._tell_down("renewed before the venue's age limit")
 
     async def read(self, reason: str) -> None:
-        """Read funding, transfers, balances, positions and open orders again; tell them, then `Reconciled`.
+        """Read executions, funding, transfers, balances, positions and open orders again; tell them, then `Reconciled`.
 
         Raises:
             VenueUnavailable: no answer, or none that can be understood.
@@ -207,7 +223,10 @@ class VenueAccount:
                 assert_never(inbound)
 
     async def _snapshot(self) -> list[Event]:
-        """What was booked, balances, positions and open orders, and the line under them."""
+        """What traded, what was booked, balances, positions and open orders, and the line under them.
+
+        Executions are read last and told first: none that the holdings know of is missing before them.
+        """
         parts, protocol = self._parts, self._protocol
         stamps = tuple(parts.stamp() for _ in range(protocol.snapshot_count(parts.instruments)))
         requests = protocol.snapshot_requests(parts.instruments, stamps)
@@ -227,8 +246,9 @@ class VenueAccount:
             if isinstance(inbound, OrderUpdate) and inbound.state is OrderState.OPEN:
                 open_orders.append(inbound)
         booked = [*await self._funding(), *await self._transfers()]
+        traded = [self._event_of(fill) for fill in await self._executions.read(protocol)]
         at_ns = parts.clock.monotonic_ns()
-        return [*booked, *holdings, Reconciled(at_ns=at_ns, venue=parts.venue, open_orders=tuple(open_orders))]
+        return [*traded, *booked, *holdings, Reconciled(at_ns=at_ns, venue=parts.venue, open_orders=tuple(open_orders))]
 
     async def _funding(self) -> list[Event]:
         parts = self._parts
@@ -265,6 +285,7 @@ class VenueAccount:
                 self._parts.heard(inbound)
                 return OrderUpdated(at_ns=now_ns, update=inbound)
             case Fill():
+                self._executions.told(inbound)
                 return FillSeen(at_ns=now_ns, fill=inbound)
             case Position():
                 return PositionSeen(at_ns=now_ns, position=inbound)

@@ -18,14 +18,16 @@ from arb.domain.events import (
     PositionSeen,
     Reconciled,
 )
-from arb.domain.ids import AssetId, ClientOrderId, FeedId, InstrumentId
+from arb.domain.ids import AssetId, ClientOrderId, FeedId, InstrumentId, VenueOrderId
 from arb.domain.order import Balance, OrderState, OrderUpdate, Position
 from arb.venues.spec import (
     AccountProtocol,
     Alive,
     BalancesSeen,
+    ExecutionsSeen,
     Fault,
     HttpRequest,
+    OrderCodec,
     PrivateTarget,
     Reconnect,
     Reread,
@@ -67,6 +69,30 @@ def position():
     return Position(
         instrument=InstrumentId("x:y"), qty=Decimal(1), entry_price=Decimal(1), mark_price=None, liquidation_price=None
     )
+
+
+EXECUTIONS = {
+    b"fills": ExecutionsSeen(fills=(fill(ClientOrderId("id1"), "t1"), fill(None, "t2"))),
+    b"page": ExecutionsSeen(fills=(fill(None, "t0"),), more_from_ms=400),
+    b"orders": ExecutionsSeen(
+        orders=(
+            OrderUpdate(
+                client_order_id=ClientOrderId("id1"), instrument=A_BTC, state=OrderState.FILLED,
+                filled_qty=Decimal(1), venue_order_id=VenueOrderId("7"), received_ns=0,
+            ),
+        )
+    ),
+}  # fmt: skip
+
+
+class Asked:
+    """An order codec that is asked about orders of one execution."""
+
+    def query(self, query, stamp):
+        return HttpRequest(method="GET", path="/order", query=f"id={query.venue_order_id}", bucket="all")
+
+    def parse_query(self, query, answer, received_ns):
+        return (fill(query.client_order_id, "t7"), update(query.client_order_id, OrderState.FILLED))
 
 
 class Words:
@@ -131,6 +157,20 @@ class Words:
         )  # fmt: skip
         return (paid,)
 
+    executions_window_ms = 1_000
+
+    def executions_count(self, rules):
+        return 1
+
+    def executions_requests(self, rules, since_ms, until_ms, stamps):
+        return (HttpRequest(method="GET", path="/executions", query=f"span={since_ms}-{until_ms}", bucket="all"),)
+
+    def parse_executions(self, rules, answers, received_ns):
+        (heard,) = answers
+        if heard.body == b"nonsense":
+            raise ProtocolError("somewhere", "nonsense")
+        return EXECUTIONS.get(heard.body, ExecutionsSeen())
+
     transfers_count = 0
 
     def transfers_requests(self, since_ms, stamps):
@@ -149,7 +189,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_connection_s=None, errors=None):
+async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_connection_s=None, errors=None, wall_ms=0,
+                  booked=Decimal(0)):  # fmt: skip
     clock, inbox, tap = TrioClock(), Inbox(), Tap()
     asked: list[tuple[float, str]] = []
     heard: list[OrderUpdate] = []
@@ -183,9 +224,9 @@ async def running(*script, answer=None, keepalive_s=None, delay_s=0.0, max_conne
                 venue=VENUE, feed=FEED, protocols=lambda: cast(AccountProtocol, Words(keepalive_s)),
                 instruments=(instrument(A_BTC),),
                 ws_private_url=Words.ws_private_url, dialer=ws, http=http, sink=inbox, tap=tap, clock=clock,
-                stamp=lambda: Stamp(wall_ms=0, nonce=str(next(nonces))), heard=heard.append,
+                stamp=lambda: Stamp(wall_ms=wall_ms, nonce=str(next(nonces))), heard=heard.append,
                 heartbeat=WsHeartbeat(after_s=10.0, within_s=5.0), max_connection_s=max_connection_s,
-                bookings_since_ms=5,
+                bookings_since_ms=5, codec=cast(OrderCodec, Asked()), booked_qty=lambda _update: booked,
             )  # fmt: skip
             account = VenueAccount(parts)
             async with trio.open_nursery() as inner:
@@ -224,7 +265,13 @@ async def test_after_every_connect_the_account_is_read_and_then_the_stream_goes_
         assert [order.client_order_id for order in reconciled.open_orders] == ["id1"]
         assert [order.state for order in rig.heard] == [OrderState.OPEN, OrderState.FILLED]
         targets = [target for _, target in rig.asked]
-        assert targets == ["/key?n=0", "/snapshot0?n=2", "/snapshot1?n=3", "/funding?since=5"]
+        assert targets == [
+            "/key?n=0",
+            "/snapshot0?n=2",
+            "/snapshot1?n=3",
+            "/funding?since=5",
+            "/executions?span=5-None",
+        ]
         assert rig.tap.faults == [(FEED, b"?", "what?")]
 
 
@@ -242,6 +289,55 @@ async def test_while_the_account_is_read_fills_pass_and_balances_wait_behind_the
         assert kinds == [FillSeen, *SNAPSHOT[:5], BalanceSeen, FeedUp, BalanceSeen]
         amounts = [event.balances[0].free for event in rig.inbox.events() if isinstance(event, BalanceSeen)]
         assert amounts == [100, 55, 56]
+
+
+def paths(rig, name):
+    return [target for _, target in rig.asked if target.startswith(f"/{name}")]
+
+
+def trades(rig):
+    return [event.fill.trade_id for event in rig.inbox.events() if isinstance(event, FillSeen)]
+
+
+def executions(body, *, then=b""):
+    pages = iter([body])
+    return lambda target: ok(next(pages, then) if target.startswith("/executions") else b"listen")
+
+
+async def test_what_traded_is_told_before_what_is_held_and_each_execution_once(autojump_clock):
+    async with running(saying((2, "fill"), (3, "reread")), answer=executions(b"fills", then=b"fills")) as rig:
+        await trio.sleep(5)
+        assert [kind for _, kind in rig.kinds()][:3] == [FillSeen, FillSeen, FundingPaid]
+        assert trades(rig) == ["t1", "t2", "t1"]  # the last one by the stream: the core knows it
+
+
+async def test_a_reading_of_executions_begins_a_minute_before_the_last_one_did(autojump_clock):
+    async with running(saying((2, "reread")), wall_ms=60_900, answer=executions(b"")) as rig:
+        await trio.sleep(5)
+        spans = [5 + 1_000 * number for number in range(61)]
+        told = [f"/executions?span={at}-{at + 1_000 if at + 1_000 < 60_900 else None}" for at in spans]
+        assert paths(rig, "executions")[:61] == told
+        assert paths(rig, "executions")[61] == "/executions?span=900-1900"
+
+
+async def test_a_list_that_is_full_is_read_on_from_its_last_row(autojump_clock):
+    async with running(saying(), answer=executions(b"page", then=b"fills")) as rig:
+        await trio.sleep(5)
+        assert paths(rig, "executions") == ["/executions?span=5-None", "/executions?span=400-None"]
+        assert trades(rig) == ["t0", "t1", "t2"]
+
+
+async def test_an_order_that_the_core_knows_whole_is_not_asked_for_its_executions(autojump_clock):
+    async with running(saying((2, "reread")), answer=executions(b"orders", then=b"orders"), booked=Decimal(1)) as rig:
+        await trio.sleep(5)
+        assert paths(rig, "order") == trades(rig) == []
+
+
+async def test_an_order_that_lists_less_than_it_traded_is_asked_for_again(autojump_clock):
+    async with running(saying((2, "reread")), answer=executions(b"orders", then=b"orders")) as rig:
+        await trio.sleep(5)
+        assert paths(rig, "order") == ["/order?id=7", "/order?id=7"]
+        assert trades(rig) == ["t7"]
 
 
 async def test_a_broken_stream_is_told_at_once_and_the_account_read_again_after_the_next_connect(autojump_clock):
@@ -286,7 +382,7 @@ async def test_the_listen_key_is_extended_and_three_failures_end_the_connection(
         assert [at for at, _ in errors] == [260]
 
 
-@pytest.mark.parametrize("path", ["/key", "/snapshot0"])
+@pytest.mark.parametrize("path", ["/key", "/snapshot0", "/executions"])
 async def test_an_answer_that_is_nonsense_or_an_error_fails_the_run_honestly(autojump_clock, path):
     for bad in (ok(b"nonsense"), ok(status=503)):
         errors: list[tuple[float, str]] = []
