@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from arb.domain.effects import Alert, Effect, Record, Severity, Table
 from arb.domain.errors import JournalFull, ProtocolError
 from arb.domain.events import Tick
+from arb.ports import Synced
 from arb.storage.codec import SCHEMA, encode_effects
 from arb.storage.journal import InlineWriter, SegmentJournal, ThreadWriter
 from arb.storage.segments import SegmentHeader, framed, read_segment, segment_paths
@@ -166,4 +167,56 @@ async def test_a_disk_too_far_behind_is_journal_full(tmp_path: Path) -> None:
 
     with pytest.raises(JournalFull, match="wait for the disk"):
         fill()
+    journal.close()
+
+
+async def test_whoever_waits_is_told_though_another_who_waited_gave_up(tmp_path: Path) -> None:
+    journal = SegmentJournal(tmp_path, ThreadWriter(), run_id="run", build="b")
+    journal.begin_segment(b"", wall_ns=1, monotonic_ns=2)
+    for number in range(30):
+        journal.append(tick(number))
+        seq = journal.append_effects(ROW)
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                first = trio.CancelScope()
+                nursery.start_soon(_wait_in, first, journal, seq)
+                await trio.lowlevel.checkpoint()
+                nursery.start_soon(journal.synced, seq)
+                for _ in range(number % 5):
+                    await trio.lowlevel.checkpoint()
+                first.cancel()
+        assert journal.synced_seq == seq
+    journal.close()
+
+
+async def _wait_in(scope: trio.CancelScope, journal: SegmentJournal, seq: int) -> None:
+    with scope:
+        await journal.synced(seq)
+
+
+async def test_the_journals_word_names_the_step_that_was_asked_for(tmp_path: Path) -> None:
+    journal = SegmentJournal(tmp_path, ThreadWriter(), run_id="run", build="b")
+    journal.begin_segment(b"", wall_ns=1, monotonic_ns=2)
+    journal.append(tick(1))
+    first = journal.append_effects(())
+    journal.append(tick(2))
+    journal.append_effects(())
+
+    with trio.fail_after(5):
+        assert await journal.synced(first) == Synced(first)
+    journal.close()
+
+
+async def test_a_ring_that_nobody_waits_for_writes_at_once(tmp_path: Path) -> None:
+    journal = SegmentJournal(tmp_path, ThreadWriter(lazy_sync_s=3600.0), run_id="run", build="b")
+    journal.begin_segment(b"", wall_ns=1, monotonic_ns=2)
+    journal.append(tick(1))
+    seq = journal.append_effects(())
+    journal.sync_soon()
+
+    for _ in range(1_000):
+        await trio.sleep(0.001)
+        if journal.synced_seq == seq:
+            break
+    assert journal.synced_seq == seq
     journal.close()
