@@ -177,7 +177,7 @@ def run_whole(
 
 
 @attrs.define
-class _Memory:
+class MemoryVenues:
     """Serves simulated venues on a memory network and remembers the world."""
 
     network: MemoryNetwork
@@ -199,10 +199,49 @@ class _Memory:
             task_status.started(found[1])
 
 
-async def _inline(function: Callable[[], T], /) -> T:
+async def inline(function: Callable[[], T], /) -> T:
     """Threads are forbidden on a virtual clock: run where we stand."""
     await trio.lowlevel.checkpoint()
     return function()
+
+
+def limited(parts: Assembly, seconds: float) -> Named:
+    """The end of trading after so long."""
+    return Named(name="time limit", run=partial(stop_after, parts, seconds))
+
+
+def plan_of(
+    parts: Assembly,
+    more: Callable[[], Sequence[Named]],
+    *,
+    on_stop: Callable[[Reason], None],
+    on_step: Callable[[StepReport], None],
+) -> Plan:
+    """What the root runs: everything `arb run` has but console, signals, heartbeat and dead-man."""
+    evaluations = Evaluations(
+        parts.engine,
+        parts.drain,
+        parts.sight,
+        parts.stop,
+        parts.around.clock,
+        limit=None,
+        must_be_ready=False,
+        ready_within_s=parts.settings.watchdog.startup_grace_s,
+        errand=parts.errand,
+    )
+    return Plan(
+        clock=parts.around.clock,
+        inbox=parts.sink,
+        stop=parts.stop,
+        drain=parts.drain,
+        drain_s=parts.settings.execution.drain_s,
+        foundations=foundations(parts),
+        trading=lambda: [*more(), *trading_tasks(parts, evaluations, None, None)],
+        ending=partial(ending, parts),
+        on_failure=parts.sight.failed,
+        on_stop=on_stop,
+        on_step=on_step,
+    )
 
 
 async def _run(
@@ -220,13 +259,13 @@ async def _run(
     output = io.StringIO()
     console = Console(file=output, width=200)
     async with open_memory_network() as network:
-        memory = _Memory(network, market)
+        memory = MemoryVenues(network, market)
         around = Surroundings(
             clock=clock,
             dialer=network,
             writer=extra.writer(),
-            run_thread=_inline,
-            run_last=_inline,
+            run_thread=inline,
+            run_last=inline,
             sync=lambda _handle: None,
             random=Random(settings.sim.seed),
             run_id=RunId("r0000000000001"),
@@ -239,42 +278,17 @@ async def _run(
         watching = observers(settings, clock, run_id=around.run_id, build=around.build, console=console)
         parts = Assembly(settings=settings, data=data, around=around, watching=watching)
         extra.change(parts)
-        evaluations = Evaluations(
-            parts.engine,
-            parts.drain,
-            parts.sight,
-            parts.stop,
-            clock,
-            limit=None,
-            must_be_ready=False,
-            ready_within_s=settings.watchdog.startup_grace_s,
-        )
         stopped: list[float] = []
         reports: list[StepReport] = []
 
-        def trading() -> Sequence[Named]:
-            limit = Named(name="time limit", run=partial(stop_after, parts, seconds))
-            return [limit, *extra.tasks(parts), *trading_tasks(parts, evaluations, None, None)]
+        def more() -> Sequence[Named]:
+            return [limited(parts, seconds), *extra.tasks(parts)]
 
         def on_stop(reason: Reason) -> None:
             stopped.append(trio.current_time())
             parts.sight.stopping(reason)
 
-        reason = await supervise(
-            Plan(
-                clock=clock,
-                inbox=parts.sink,
-                stop=parts.stop,
-                drain=parts.drain,
-                drain_s=settings.execution.drain_s,
-                foundations=foundations(parts),
-                trading=trading,
-                ending=partial(ending, parts),
-                on_failure=parts.sight.failed,
-                on_stop=on_stop,
-                on_step=reports.append,
-            )
-        )
+        reason = await supervise(plan_of(parts, more, on_stop=on_stop, on_step=reports.append))
         assert memory.simulation is not None
         memory.simulation.advance(clock.wall_ns())
         return Whole(
