@@ -16,6 +16,7 @@ import attrs
 import msgspec
 import trio
 
+from arb.cli.arguments import add_config
 from arb.cli.build import build_name
 from arb.cli.engine_config import engine_config
 from arb.cli.recovery import Recovered, recover
@@ -29,18 +30,8 @@ from arb.supervision.clock import AnchoredClock
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb advice config/live.toml"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--mode", help="look at the data of this mode")
+    add_config(parser, mode="look at the data of this mode", json="one JSON document")
     parser.add_argument("--pair", help="only this pair")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:

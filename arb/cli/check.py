@@ -11,12 +11,12 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
 import attrs
 import msgspec
 
+from arb.cli.arguments import add_config
 from arb.cli.schema import Settings
 from arb.cli.settings import Loaded, load_settings
 from arb.cli.structure import key_of
@@ -25,20 +25,10 @@ from arb.cli.structure import key_of
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb check config/live.toml --show"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
+    add_config(parser, mode="check as if run in this mode", json="one JSON document")
     parser.add_argument(
         "--show", action="store_true", help="print the effective values, each with its origin, secrets masked"
     )
-    parser.add_argument("--mode", help="check as if run in this mode")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ import trio
 from rich.console import Console
 from rich.progress import Progress
 
+from arb.cli.arguments import add_config
 from arb.cli.findings import Finding, has_error, overall, shown
 from arb.cli.local_findings import local_findings
 from arb.cli.market_findings import bank_finding, clock_findings, executable_fx, identity_finding
@@ -39,17 +40,7 @@ from arb.venues.wire.simulation import ServedVenue, serve_simulation
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb doctor config/live.toml --mode live"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--mode", help="look as if run in this mode")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
+    add_config(parser, mode="look as if run in this mode", json="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 from rich.console import Console
 
+from arb.cli.arguments import add_config
 from arb.cli.data_dir import lock_holder
 from arb.cli.findings import Finding, doubtful, fine, shown, unasked, wrong
 from arb.cli.schema import Settings
@@ -58,17 +59,11 @@ class HealthAnswer:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb health config/live.toml --json"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--mode", help="the mode the engine was started in, where it was given on its command line")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
+    add_config(
+        parser,
+        mode="the mode of the engine, where its command line gave one",
+        json="one JSON document",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:

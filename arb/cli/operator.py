@@ -19,6 +19,7 @@ import trio
 from rich.console import Console
 from rich.table import Table as Grid
 
+from arb.cli.arguments import add_config
 from arb.cli.console import KST_S, number
 from arb.cli.control import operator_name, reach
 from arb.cli.offline import tell_next_start
@@ -58,21 +59,11 @@ class Asked:
 def configure_operator(parser: argparse.ArgumentParser, command: str, *, has_pair: bool) -> None:
     """Arguments that every operator command takes."""
     parser.epilog = f'Example: arb {command} config/live.toml --mode live --reason "news at 15:00"'
-    parser.add_argument("config", type=Path, help="configuration file (TOML) of the engine that is meant")
-    parser.add_argument("--mode", help="the engine of this mode")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
+    add_config(parser, mode="the engine of this mode", json="the answer as one JSON document")
     if has_pair:
         parser.add_argument("--pair", help="only this pair")
     parser.add_argument("--reason", default="", help="why, for the audit")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-    parser.add_argument("--json", action="store_true", help="the answer as one JSON document")
 
 
 def asked(args: argparse.Namespace, command: str) -> Asked:

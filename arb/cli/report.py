@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from arb.cli.arguments import add_config
 from arb.cli.reports.document import document, encoded, lines_as_csv
 from arb.cli.reports.page import page
 from arb.cli.reports.screen import show
@@ -31,20 +32,10 @@ DOES_NOT_ADD = 1
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb report config/live.toml --since 2026-11-01 --html report.html"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--mode", help="report the data of this mode")
+    add_config(parser, mode="report the data of this mode", json="one JSON document")
     parser.add_argument("--since", type=date.fromisoformat, metavar="DATE", help="first day, KST, like 2026-11-01")
     parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="last day, KST, included")
     parser.add_argument("--pair", help="only this pair")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the rows to this file")
     parser.add_argument(
         "--tax", type=int, metavar="YEAR", help="facts for a Korean tax return instead: disposals by two methods"

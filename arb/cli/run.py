@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 from rich.console import Console
 
+from arb.cli.arguments import add_config
 from arb.cli.schema import Mode
 from arb.cli.session import Wishes, run_session, told
 from arb.cli.settings import load_settings
@@ -20,8 +20,7 @@ from arb.cli.settings import load_settings
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb run config/live.toml --max-runtime 60"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--mode", help="mock, paper, shadow or live")
+    add_config(parser, mode="mock, paper, shadow or live")
     parser.add_argument(
         "--once",
         action="store_true",
@@ -33,14 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", type=float, metavar="S", help="seconds between two evaluations")
     parser.add_argument("--max-runtime", type=float, metavar="S", help="stop after so many seconds")
     parser.add_argument("--data-source", choices=("ws", "rest"), help="how books are filled")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
 
 
 def run(args: argparse.Namespace) -> int:

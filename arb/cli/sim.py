@@ -17,6 +17,7 @@ import attrs
 import msgspec
 import trio
 
+from arb.cli.arguments import add_config
 from arb.cli.schema import FaultSection, HoldingSection, Settings
 from arb.cli.settings import load_settings
 from arb.domain.errors import ConfigError
@@ -39,16 +40,7 @@ VENUES = (*MODELS, VenueId("dunamu"))
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb sim config/live.toml --json"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--json", action="store_true", help="one JSON line with all base URLs and keys when ready")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
+    add_config(parser, json="one JSON line with all base URLs and keys when ready")
 
 
 def run(args: argparse.Namespace) -> int:

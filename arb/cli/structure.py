@@ -111,7 +111,9 @@ def _section(converter: cattrs.Converter, cls: Any) -> Callable[[Any, Any], Any]
     overrides: dict[str, Any] = {}
     for field in attrs.fields(cls):
         span = field.metadata.get("range")
-        hook = None if span is None else partial(_within, span, partial(_structured, converter, hints[field.name]))
+        hook: Callable[[Any, Any], Any] | None = (
+            None if span is None else partial(_within, span, partial(_structured, converter, hints[field.name]))
+        )
         rename = field.metadata.get("key")
         if field.metadata.get("secret"):
             hook = _secret

@@ -12,13 +12,13 @@ import os
 import sys
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import attrs
 import msgspec
 from rich.console import Console
 from rich.table import Table as Grid
 
+from arb.cli.arguments import add_config
 from arb.cli.reports.sheets import Row, elsewhere, measure, sheets_of
 from arb.cli.settings import load_settings
 from arb.domain.effects import Table
@@ -45,19 +45,9 @@ class RefusalSummary:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.epilog = "Example: arb why config/live.toml --last 60"
-    parser.add_argument("config", type=Path, help="configuration file (TOML)")
-    parser.add_argument("--mode", help="look at the data of this mode")
+    add_config(parser, mode="look at the data of this mode", json="one JSON document")
     parser.add_argument("--pair", help="only this pair")
     parser.add_argument("--last", type=int, metavar="MINUTES", help="only the last so many minutes that were recorded")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        help="override a key; may be repeated",
-    )
-    parser.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def run(args: argparse.Namespace) -> int:

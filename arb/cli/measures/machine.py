@@ -35,6 +35,7 @@ from arb.domain.ids import AssetId, FeedId, InstrumentId, PairId, RunId, venue_o
 from arb.domain.money import decimal_of
 from arb.domain.order import Balance
 from arb.engine import Engine, EngineConfig
+from arb.strategy.convergence.memory import ConvergenceMemory
 from arb.venues.simulated.listings import listing, reference_usdt
 
 A: Final = InstrumentId("upbit:KRW-BTC")
@@ -143,9 +144,9 @@ def ready_machine(path: Path, overrides: tuple[str, ...] = ()) -> Machine:
         machine.engine.step(FeedSeen(at_ns=START_NS, feed=feed, last_frame_ns=START_NS, latency_ns=0))
     machine.pass_time(3.0)
     pair = next(item.pair.id for item in machine.engine.config.pairs if item.pair.a == A)
-    if machine.engine.memory.lanes[pair].own.fair_level_bps is None or any(
-        pair in line for line in machine.engine.missing()
-    ):
+    own = machine.engine.memory.lanes[pair].own
+    is_fair_known = isinstance(own, ConvergenceMemory) and own.fair_level_bps is not None
+    if not is_fair_known or any(pair in line for line in machine.engine.missing()):
         raise ConfigError(
             f"{path}: the engine cannot be made ready to trade {PairId(pair)}: {machine.engine.missing()}"
         )
