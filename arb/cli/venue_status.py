@@ -68,8 +68,9 @@ async def open_teller(parts: Assembly, asking: VenueAccess) -> AsyncIterator[Htt
         yield known.http
         return
     endpoint, prefix = split_url(_urls_of(parts, teller, asking).rest)
-    limiter = RateLimiter(load_venue(teller).rate, parts.around.clock, venue=teller)
-    target = HttpTarget(venue=teller, endpoint=endpoint, prefix=prefix)
+    spec = load_venue(teller)
+    limiter = RateLimiter(spec.rate, parts.around.clock, venue=teller)
+    target = HttpTarget(venue=teller, endpoint=endpoint, prefix=prefix, is_key_refused=spec.is_key_refused)
     async with open_http(target, dialer=parts.around.dialer, limiter=limiter, clock=parts.around.clock) as http:
         yield http
 

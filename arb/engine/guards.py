@@ -105,13 +105,22 @@ def venue_seen(turn: Turn, event: VenueStatus) -> None:
 
 
 def _note_wallets(turn: Turn, pair: Pair, lane: Lane) -> None:
-    """A closed wallet tightens the stop of what is open; its reopening starts a cooldown."""
+    """A closed wallet tightens the stop of what is open; its reopening starts a cooldown. One of which nothing is told
+    any more stays closed."""
     memory = turn.memory
     a, b = memory.market.instruments.get(pair.a), memory.market.instruments.get(pair.b)
     if a is None or b is None:
         return
-    states = (memory.market.wallet(a.venue, a.base), memory.market.wallet(b.venue, b.base))
-    is_closed = any(False in (state.deposit, state.withdraw) for state in states)
+    told: dict[str, bool | None] = {}
+    for instrument in (a, b):
+        state = memory.market.wallet(instrument.venue, instrument.base)
+        told[f"{instrument.venue}/{instrument.base}/deposit"] = state.deposit
+        told[f"{instrument.venue}/{instrument.base}/withdraw"] = state.withdraw
+    before = lane.closed_ways
+    lane.closed_ways = tuple(
+        way for way, is_open in told.items() if is_open is False or (is_open is None and way in before)
+    )
+    is_closed = bool(lane.closed_ways)
     if is_closed and lane.wallet_closed_ns is None:
         lane.wallet_closed_ns = memory.now_ns
         if memory.ledger.position(pair.id) is not None:

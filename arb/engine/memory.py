@@ -115,6 +115,8 @@ class Lane:
     """Since when the contract has been near its liquidation price."""
     is_emergency: bool = False
     """So near that closing may reach as far as an escalated order."""
+    closed_ways: tuple[str, ...] = ()
+    """Deposits and withdrawals of the pair's coins that are closed as far as was told, `venue/ASSET/way`."""
     wallet_closed_ns: int | None = None
     wallet_reopened_ns: int | None = None
     gated_until_ns: int = NEVER_NS

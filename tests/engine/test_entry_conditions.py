@@ -103,6 +103,22 @@ def test_a_wallet_that_reopened_rests_before_the_pair_enters() -> None:
     assert exchange.submitted
 
 
+def test_a_closed_wallet_of_which_nothing_is_told_any_more_stays_closed_until_it_is_told_open() -> None:
+    exchange = again(fresh(), risk=limits(wallet_reopen_cooldown_s=10))
+    lane = exchange.engine.memory.lanes[PairId("BTC")]
+    tell(exchange, "upbit", wallets=wallet(withdraw=False))
+    tell(exchange, "upbit", wallets=wallet(deposit=False, withdraw=None))
+    tell(exchange, "upbit", wallets=wallet(withdraw=None))
+    assert lane.closed_ways == ("upbit/BTC/withdraw",)
+    tell(exchange, "upbit")
+    assert (lane.wallet_closed_ns, lane.wallet_reopened_ns) == (exchange.now_ns, None)
+
+    exchange.run(1, cheap(70))
+    tell(exchange, "upbit", wallets=wallet())
+
+    assert (lane.wallet_closed_ns, lane.wallet_reopened_ns) == (None, exchange.now_ns)
+
+
 @pytest.mark.parametrize(
     "caution",
     [Caution.WARNING, Caution.GLOBAL_PRICE_DIFFERENCE, Caution.DEPOSIT_SOARING, Caution.SMALL_ACCOUNTS],
