@@ -271,6 +271,8 @@ class Reconciled:
     at_ns: int
     venue: VenueId
     open_orders: tuple[OrderUpdate, ...] = ()
+    begun_ns: int | None = None
+    """When its first question was asked: what happened since may be in it or not. None: it took no time."""
 
 
 @attrs.frozen(kw_only=True)

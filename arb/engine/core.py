@@ -49,7 +49,6 @@ from arb.domain.ids import InstrumentId, PairId
 from arb.engine import (
     accounting,
     adopting,
-    adopting,
     charges,
     daily,
     folding,

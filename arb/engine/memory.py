@@ -52,6 +52,8 @@ class Difference:
     words: str
     is_order: bool = False
     """An open order that memory does not hold; nobody can adopt it."""
+    seen_ns: int = 0
+    """When it was first told; a reading begun later confirms it."""
 
     @property
     def difference(self) -> Decimal:
@@ -64,10 +66,13 @@ class VenueReading:
     """A venue's account as it was last read in this run."""
 
     told_ns: int
+    """When it was begun: it tells at least what stood then."""
     is_compared: bool
     """Nothing was in flight, so that the books could be compared with it."""
     ask_ns: int = NEVER_NS
-    """From when on another reading is asked for, where this one could not be compared."""
+    """From when on another reading is asked for, where this one could not be compared or left a doubt."""
+    has_doubt: bool = False
+    """It told something that counts only if the next reading tells it too."""
 
 
 @attrs.define(kw_only=True)
@@ -89,6 +94,8 @@ class Lane:
     minute_index: int = -1
     blocked: str = ""
     """Why nothing may be opened until an operator decides; empty: nothing."""
+    doubted: str = ""
+    """What one reading told and another has to confirm before it blocks; nothing opens meanwhile."""
     unwound_ns: int = NEVER_NS
     """When a planned exit last ended with everything undone."""
     risk_exit: str = ""

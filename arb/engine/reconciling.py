@@ -52,31 +52,65 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
     memory, venue = turn.memory, event.venue
     if venue not in venues_of(turn.config):
         return
-    is_compared = _is_quiet(turn, venue, event.at_ns)
+    told_ns = event.at_ns if event.begun_ns is None else event.begun_ns
+    is_compared = _is_quiet(turn, venue, told_ns)
     ask_ns = memory.now_ns + _grace_ns(turn)
-    memory.readings[venue] = VenueReading(told_ns=event.at_ns, is_compared=is_compared, ask_ns=ask_ns)
+    memory.readings[venue] = VenueReading(told_ns=told_ns, is_compared=is_compared, ask_ns=ask_ns)
     if not is_compared:
         return
     _take_cash_over(turn, venue)
     found = (*contracts(turn, venue), *coins(turn, venue), *_orders(turn, event.open_orders))
+    found = _since(turn, venue, found)
     others = set(venues_of(turn.config)) - {venue}
     memory.differences = (*(item for item in memory.differences if item.venue in others), *found)
     if not memory.is_settling:
-        for item in found:
-            _block(turn, item)
+        _judge(turn, venue, found)
     _conclude(turn)
 
 
+def _since(turn: Turn, venue: VenueId, found: tuple[Difference, ...]) -> tuple[Difference, ...]:
+    """Differences with the moment since when they have been told without a change."""
+    before = {_mark(item): item.seen_ns for item in turn.memory.differences if item.venue == venue}
+    return tuple(attrs.evolve(item, seen_ns=before.get(_mark(item), turn.memory.now_ns)) for item in found)
+
+
+def _mark(item: Difference) -> tuple[str, Decimal, str]:
+    """What makes two readings tell the same."""
+    return (item.name, item.difference, item.words if item.is_order else "")
+
+
+def _judge(turn: Turn, venue: VenueId, found: tuple[Difference, ...]) -> None:
+    """While trading: what a reading tells that was begun after the first word of it blocks the pair; until then nothing
+    opens there, and such a reading is asked for."""
+    memory = turn.memory
+    for lane in memory.lanes.values():
+        lane.doubted = ""
+    for item in memory.differences:
+        pair = _stranger_of(turn, item)
+        if pair is None:
+            continue
+        reading = memory.readings.get(item.venue)
+        if reading is not None and item.seen_ns < reading.told_ns:
+            if item in found:
+                _block(turn, item, pair)
+            continue
+        memory.lanes[pair.id].doubted = item.words
+        if reading is not None and item in found:
+            ask_ns = memory.now_ns + int(turn.config.execution.unknown_grace_s * 1e9)
+            memory.readings[venue] = attrs.evolve(reading, has_doubt=True, ask_ns=ask_ns)
+
+
 def ask_again(turn: Turn) -> None:
-    """Time passed: a venue whose reading could not be compared is read again once it is quiet there."""
+    """Time passed: a venue whose reading was not compared, or left a doubt, is read again once it is quiet there."""
     memory = turn.memory
     wait_ns = int(turn.config.execution.position_check_s * 1e9)
     for venue, reading in memory.readings.items():
-        if reading.is_compared or memory.now_ns < reading.ask_ns:
+        if (reading.is_compared and not reading.has_doubt) or memory.now_ns < reading.ask_ns:
             continue
         if _is_quiet(turn, venue, memory.now_ns):
             memory.readings[venue] = attrs.evolve(reading, ask_ns=memory.now_ns + wait_ns)
-            turn.effects.append(QueryAccount(venue=venue, reason="the last reading could not be compared"))
+            what = "told something that a second one has to confirm" if reading.is_compared else "could not be compared"
+            turn.effects.append(QueryAccount(venue=venue, reason=f"the last reading {what}"))
 
 
 def _grace_ns(turn: Turn) -> int:
@@ -221,17 +255,20 @@ def pair_of(turn: Turn, item: Difference) -> tuple[Pair, str] | None:
     return next(iter((*held, *legs)), None)
 
 
-def _block(turn: Turn, item: Difference) -> None:
-    """While trading: what no watch over a position will settle is somebody else's hand."""
+def _stranger_of(turn: Turn, item: Difference) -> Pair | None:
+    """The pair that a difference blocks; None where no pair trades it or the watch over a position will settle it."""
     memory, found = turn.memory, pair_of(turn, item)
     if found is None:
-        return
+        return None
     pair, leg = found
     is_contract = memory.market.instruments[leg_instrument(pair, leg)].kind is InstrumentKind.PERPETUAL
     is_watched = memory.ledger.position(pair.id) is not None and (is_contract or item.difference < 0)
-    if is_watched and not item.is_order:
-        return
-    lane = memory.lanes[pair.id]
+    return None if is_watched and not item.is_order else pair
+
+
+def _block(turn: Turn, item: Difference, pair: Pair) -> None:
+    """Somebody else's hand: nothing opens until an operator decides."""
+    memory, lane = turn.memory, turn.memory.lanes[pair.id]
     lane.blocked = lane.blocked or item.words
     if memory.causes.add(Cause.EXTERNAL_HANDS, pair.id, memory.now_ns, item.words):
         fields: dict[str, Cell] = {"pair": pair.id, "venue": item.venue, "difference": item.difference}

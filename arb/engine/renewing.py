@@ -130,7 +130,7 @@ def _forget_readings(memory: Memory) -> None:
 
 
 def _forget_timers(lane: Lane) -> None:
-    lane.look, lane.refusal, lane.dislocated_ns = None, "", None
+    lane.look, lane.refusal, lane.dislocated_ns, lane.doubted = None, "", None, ""
     lane.mismatch_ns, lane.mismatch_seq, lane.is_emergency = None, 0, False
 
 

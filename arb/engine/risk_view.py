@@ -85,7 +85,7 @@ def risk_view(memory: Memory, config: EngineConfig, view: PairView, intent: Inte
         wallet_reopened_ns=lane.wallet_reopened_ns,
         reopened_ns=_reopened_ns(memory, config, view),
         is_tradable=view.is_exit_tradable,
-        blocked=lane.blocked,
+        blocked=lane.blocked or lane.doubted,
         is_other_asset=lane.is_other_asset,
         is_busy=bool(lane.legs),
         has_position=view.position is not None and not _adds(config, view.position, intent),

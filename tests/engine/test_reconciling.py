@@ -86,10 +86,43 @@ def test_a_contract_that_nothing_explains_is_a_difference_even_on_a_first_start(
     exchange.contracts = D(qty)
     read_all(exchange)
     assert words(exchange) == [(B, D(qty))]
+    read_all(exchange)
     assert exchange.engine.memory.causes.has(Cause.EXTERNAL_HANDS, "BTC")
     assert exchange.engine.memory.lanes[exchange.engine.config.pairs[0].pair.id].blocked
     exchange.run(2, cheap(90))
     assert not exchange.submitted
+
+
+def test_one_reading_keeps_a_pair_from_opening_and_only_one_begun_later_blocks_it() -> None:
+    exchange = fresh()
+    exchange.contracts = D("-0.005")
+    read_all(exchange)
+    exchange.put(attrs.evolve(Reconciled(at_ns=exchange.now_ns + SECOND, venue=USDM), begun_ns=exchange.now_ns - MS))
+    assert not exchange.engine.memory.causes.has(Cause.EXTERNAL_HANDS, "BTC"), "that one had begun before"
+    exchange.run(1, cheap(90))
+    assert not exchange.submitted
+    exchange.contracts = D(0)
+    exchange.readings.clear()
+    exchange.run(2.5, cheap(0))
+    assert [one.venue for one in exchange.readings if "confirm" in one.reason] == [USDM]
+    read(exchange, USDM)
+    exchange.run(1, cheap(90))
+    assert exchange.submitted, "it was a word on its way"
+
+
+def test_a_reading_that_took_long_is_compared_as_of_its_beginning() -> None:
+    exchange = opened()
+    exchange.run(15, cheap(70))
+    begun_ns, held, contracts = exchange.now_ns, exchange._balances(), contract(exchange.contracts)
+    exchange.run(2, cheap(0))
+    assert not exchange.engine.open_positions()
+    exchange.run(11, cheap(0))
+    for event, venue in ((held, UPBIT), (PositionSeen(at_ns=begun_ns, position=contracts), USDM)):
+        exchange.put(event)
+        exchange.put(Reconciled(at_ns=exchange.now_ns, venue=venue, begun_ns=begun_ns))
+    assert words(exchange) == []
+    assert not exchange.engine.is_reconciled(), "it is read again"
+    assert not exchange.engine.memory.causes.in_force
 
 
 @pytest.mark.parametrize(("coins", "is_told"), [("0.01", True), ("-0.01", True), ("0.00001", False)])
@@ -166,6 +199,7 @@ def test_what_an_operator_decided_is_over_with_the_next_clean_reading_and_outliv
     exchange = fresh()
     exchange.run(1, cheap(0))
     exchange.contracts = D("-0.005")
+    read_all(exchange)
     read_all(exchange)
     decide(exchange, kind)
     assert words(exchange) == []
@@ -337,6 +371,7 @@ def test_reconciling_twice_changes_nothing(
     exchange = next_run(exchange) if is_next else exchange
     exchange.coins, exchange.contracts = exchange.coins + D(coins), exchange.contracts + D(contracts)
     exchange.krw += D(krw)
+    read_all(exchange)
     read_all(exchange)
     if is_adopted:
         decide(exchange, CommandKind.ADOPT)

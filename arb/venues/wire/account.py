@@ -228,6 +228,7 @@ class VenueAccount:
         Executions are read last and told first: none that the holdings know of is missing before them.
         """
         parts, protocol = self._parts, self._protocol
+        begun_ns = parts.clock.monotonic_ns()
         stamps = tuple(parts.stamp() for _ in range(protocol.snapshot_count(parts.instruments)))
         requests = protocol.snapshot_requests(parts.instruments, stamps)
         answers = [await parts.http.read(request, Priority.QUERY) for request in requests]
@@ -240,15 +241,17 @@ class VenueAccount:
         open_orders: list[OrderUpdate] = []
         for inbound in inbounds:
             if isinstance(inbound, BalancesSeen | Position | OrderUpdate | Fill):
-                holdings.append(self._event_of(inbound))
+                holdings.append(_as_of(self._event_of(inbound), begun_ns))
             elif isinstance(inbound, Fault):
                 parts.tap.fault(parts.feed, b" ".join(answer.body for answer in answers), inbound.detail)
             if isinstance(inbound, OrderUpdate) and inbound.state is OrderState.OPEN:
                 open_orders.append(inbound)
         booked = [*await self._funding(), *await self._transfers()]
         traded = [self._event_of(fill) for fill in await self._executions.read(protocol)]
-        at_ns = parts.clock.monotonic_ns()
-        return [*traded, *booked, *holdings, Reconciled(at_ns=at_ns, venue=parts.venue, open_orders=tuple(open_orders))]
+        line = Reconciled(
+            at_ns=parts.clock.monotonic_ns(), venue=parts.venue, open_orders=tuple(open_orders), begun_ns=begun_ns
+        )
+        return [*traded, *booked, *holdings, line]
 
     async def _funding(self) -> list[Event]:
         parts = self._parts
@@ -304,3 +307,8 @@ class VenueAccount:
     def _tell_down(self, reason: str) -> None:
         now_ns = self._parts.clock.monotonic_ns()
         self._parts.sink.put_account(FeedDown(at_ns=now_ns, feed=self._parts.feed, instruments=(), reason=reason))
+
+
+def _as_of(event: Event, begun_ns: int) -> Event:
+    """What a venue holds is told as of the beginning of a reading: nobody knows when in the course of it was looked."""
+    return attrs.evolve(event, at_ns=begun_ns) if isinstance(event, BalanceSeen | PositionSeen) else event

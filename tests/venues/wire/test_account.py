@@ -291,6 +291,15 @@ async def test_while_the_account_is_read_fills_pass_and_balances_wait_behind_the
         assert amounts == [100, 55, 56]
 
 
+async def test_what_is_held_is_told_as_of_the_beginning_of_a_reading_however_long_it_took(autojump_clock):
+    async with running(saying(), delay_s=4.0) as rig:
+        await trio.sleep(60)
+        [line] = [event for event in rig.inbox.events() if isinstance(event, Reconciled)]
+        held = [event for event in rig.inbox.events() if isinstance(event, BalanceSeen | PositionSeen)]
+        assert {event.at_ns for event in held} == {line.begun_ns}
+        assert line.at_ns - line.begun_ns == 16_000_000_000
+
+
 def paths(rig, name):
     return [target for _, target in rig.asked if target.startswith(f"/{name}")]
 
