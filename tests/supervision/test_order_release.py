@@ -17,7 +17,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from arb.domain.effects import Cancel, Query, Submit
 from arb.domain.errors import InvariantBroken, JournalFull
 from arb.domain.events import OrderUpdated
-from arb.domain.ids import ClientOrderId
+from arb.domain.ids import ClientOrderId, venue_of
 from arb.domain.order import ApprovedOrder, OrderState, Purpose
 from arb.ports import HeldOrder, Synced
 from arb.supervision.dispatch import Dispatch
@@ -88,7 +88,7 @@ async def open_desk(bucket: Bucket = PLENTY) -> AsyncIterator[Desk]:
     )  # fmt: skip
     edges = Edges()
     dispatch = Dispatch(
-        journal=journal, gateways={VENUE: orders, A_BTC.partition(":")[0]: orders}, store=edges, alerts=edges,
+        journal=journal, gateways={venue_of(A_BTC): orders}, store=edges, alerts=edges,
         publish=lambda effect: None, halt=lambda reason: None,
     )  # fmt: skip
     async with trio.open_nursery() as nursery:

@@ -12,6 +12,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from arb.domain.errors import InvariantBroken, OrderUnknown, VenueUnavailable
 from arb.venues.spec import HttpRequest
+from arb.venues.wire.dial import SocketDialer
 from arb.venues.wire.order_http import OrderHttp, OrderTarget, open_order_http
 from tests.venues.wire.wire_fakes import HERE, VENUE, ScriptedDialer, ok, serve_http
 
@@ -278,7 +279,7 @@ REQUESTS = st.builds(
 
 @given(request=REQUESTS)
 def test_what_is_written_is_one_request_as_h11_reads_it_or_nothing(request: HttpRequest) -> None:
-    orders = OrderHttp(OrderTarget(venue=VENUE, endpoint=HERE, prefix="/p"), ScriptedDialer)
+    orders = OrderHttp(OrderTarget(venue=VENUE, endpoint=HERE, prefix="/p"), SocketDialer())
     try:
         data = orders.written(request).data
     except InvariantBroken:
@@ -290,6 +291,7 @@ def test_what_is_written_is_one_request_as_h11_reads_it_or_nothing(request: Http
     while isinstance(event := server.next_event(), h11.Data):
         body += bytes(event.data)
 
+    assert isinstance(head, h11.Request)
     assert isinstance(event, h11.EndOfMessage)
     assert not server.trailing_data[0]
     assert (head.method.decode(), head.target.decode()) == (request.method, "/p" + request.target)

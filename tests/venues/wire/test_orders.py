@@ -85,6 +85,12 @@ class Words:
     def dead_man_request(self, rules, countdown_ms, stamp):
         return self._request("dead_man", f"{rules.id}/{countdown_ms}", stamp) if self.has_dead_man else None
 
+    def cancel_many(self, asked, stamp):
+        raise AssertionError(asked)
+
+    def parse_cancel_many(self, asked, answer, received_ns):
+        raise AssertionError(asked)
+
     def parse_trades(self, asked, answer, received_ns):
         return tuple(fill(asked.client_order_id, trade) for trade in answer.body.decode().split())
 
