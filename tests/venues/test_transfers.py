@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
 import trio
 
 from arb.domain.events import BalanceSeen, Reconciled, TransferSeen
-from arb.domain.ids import AssetId, FeedId, VenueId
+from arb.domain.ids import AssetId, VenueId
 from arb.venues import load_venue
 from arb.venues.simulated.models import FaultKind, FaultScript
 from arb.venues.spec import AccountProtocol
-from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.simulation import ACCOUNT
-from arb.venues.wire.ws import WsHeartbeat
 from tests.venues.private import INSTRUMENTS, KEYS, NOW_NS, STAMP, answer
-from tests.venues.town import Town, open_town
-from tests.venues.wire.wire_fakes import Inbox, Tap
+from tests.venues.town import open_account, open_town
+from tests.venues.wire.wire_fakes import Inbox
 
 SINCE_MS = 1_795_000_000_000
 VENUES = ("upbit", "binance_spot", "binance_usdm")
@@ -118,39 +114,6 @@ def test_binance_futures_reads_transfers_from_the_income_ledger() -> None:
 
 
 # --- simulated venues ---
-
-
-@asynccontextmanager
-async def open_account(town: Town, venue: str) -> AsyncIterator[tuple[VenueAccount, Inbox]]:
-    """An account with its private stream running."""
-    inbox, served = Inbox(), town.served[venue]
-    assert served.ws_private is not None
-    account = VenueAccount(
-        AccountParts(
-            venue=VenueId(venue),
-            feed=FeedId(f"{venue}/private/0"),
-            protocols=lambda: town.account(venue),
-            instruments=town.instruments(venue),
-            ws_private_url=served.ws_private,
-            dialer=town.network,
-            http=town.http[venue],
-            sink=inbox,
-            tap=Tap(),
-            clock=town.clock,
-            stamp=town.stamp,
-            heard=lambda _update: None,
-            heartbeat=WsHeartbeat(after_s=20.0, within_s=10.0),
-            max_connection_s=None,
-            bookings_since_ms=town.clock.wall_ns() // 1_000_000,
-            codec=town.codec(venue),
-            booked_qty=lambda _update: Decimal(0),
-        )
-    )
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(account.run_stream)
-        await trio.sleep(2)
-        yield account, inbox
-        nursery.cancel_scope.cancel()
 
 
 def transfers(inbox: Inbox) -> list[tuple[str, Decimal]]:

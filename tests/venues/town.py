@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
 from functools import partial
 from itertools import count
 
 import attrs
 import trio
 
-from arb.domain.ids import InstrumentId, VenueId
+from arb.domain.ids import FeedId, InstrumentId, VenueId
 from arb.domain.instrument import Instrument
 from arb.ports import Clock, EventSink
 from arb.venues import load_venue
@@ -21,6 +22,7 @@ from arb.venues.simulated.listings import listing
 from arb.venues.simulated.models import FaultKind, FaultScript
 from arb.venues.simulated.world import WorldPlan
 from arb.venues.spec import AccountProtocol, Credentials, OrderCodec, Stamp, VenueSpec
+from arb.venues.wire.account import AccountParts, VenueAccount
 from arb.venues.wire.dial import split_url
 from arb.venues.wire.http import HttpClient, HttpTarget, open_http
 from arb.venues.wire.memory import MemoryNetwork, open_memory_network
@@ -29,6 +31,8 @@ from arb.venues.wire.order_parts import OrderParts
 from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.rate_limit import RateLimiter
 from arb.venues.wire.simulation import ServedVenue, SimParams, Simulation, serve_in_memory
+from arb.venues.wire.ws import WsHeartbeat
+from tests.venues.wire.wire_fakes import Inbox, Tap
 
 NAMES = ("upbit:KRW-BTC", "upbit:KRW-USDT", "binance_spot:BTCUSDT", "binance_usdm:BTCUSDT")
 START_NS = 1_760_000_000_000_000_000
@@ -139,4 +143,38 @@ async def open_orders(town: Town, name: str, sink: EventSink) -> AsyncIterator[V
         orders = VenueOrders(parts)
         nursery.start_soon(orders.run)
         yield orders
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_account(town: Town, venue: str, *, has_stream: bool = True) -> AsyncIterator[tuple[VenueAccount, Inbox]]:
+    """An account, with its private stream running where one is wished for."""
+    inbox, served = Inbox(), town.served[venue]
+    assert served.ws_private is not None
+    account = VenueAccount(
+        AccountParts(
+            venue=VenueId(venue),
+            feed=FeedId(f"{venue}/private/0"),
+            protocols=lambda: town.account(venue),
+            instruments=town.instruments(venue),
+            ws_private_url=served.ws_private,
+            dialer=town.network,
+            http=town.http[venue],
+            sink=inbox,
+            tap=Tap(),
+            clock=town.clock,
+            stamp=town.stamp,
+            heard=lambda _update: None,
+            heartbeat=WsHeartbeat(after_s=20.0, within_s=10.0),
+            max_connection_s=None,
+            bookings_since_ms=town.clock.wall_ns() // 1_000_000,
+            codec=town.codec(venue),
+            booked_qty=lambda _update: Decimal(0),
+        )
+    )
+    async with trio.open_nursery() as nursery:
+        if has_stream:
+            nursery.start_soon(account.run_stream)
+            await trio.sleep(2)
+        yield account, inbox
         nursery.cancel_scope.cancel()
