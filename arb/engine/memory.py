@@ -13,7 +13,7 @@ import attrs
 
 from arb.domain.effects import Alert, Cell, Effect, Publish, Record, Severity, Table
 from arb.domain.events import Level
-from arb.domain.ids import ClientOrderId, InstrumentId, PairId, RunId, VenueId
+from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, PairId, RunId, VenueId
 from arb.domain.order import Fill
 from arb.domain.pair import Direction
 from arb.engine.config import EngineConfig, PairConfig
@@ -62,6 +62,16 @@ class Difference:
 
 
 @attrs.frozen(kw_only=True)
+class CashOff:
+    """Cash that a venue holds beyond what the books say (below 0: less), told without a change for some time."""
+
+    asset: AssetId
+    amount: Decimal
+    since_ns: int
+    """When it was first told; a reading begun long enough after that confirms it."""
+
+
+@attrs.frozen(kw_only=True)
 class VenueReading:
     """A venue's account as it was last read in this run."""
 
@@ -73,6 +83,8 @@ class VenueReading:
     """From when on another reading is asked for, where this one could not be compared or left a doubt."""
     has_doubt: bool = False
     """It told something that counts only if the next reading tells it too."""
+    cash: tuple[CashOff, ...] = ()
+    """Cash that the books did not explain when the account was last compared."""
 
 
 @attrs.define(kw_only=True)

@@ -24,7 +24,7 @@ from arb.domain.order import OrderState, OrderUpdate
 from arb.domain.pair import Pair
 from arb.engine import charges, folding, watching
 from arb.engine.config import EngineConfig
-from arb.engine.memory import Difference, Memory, Turn, VenueReading
+from arb.engine.memory import CashOff, Difference, Memory, Turn, VenueReading
 from arb.engine.view import leg_instrument, mid_of
 from arb.execution.order_ids import is_ours, origin_of
 from arb.risk.trading_state import Cause
@@ -32,6 +32,8 @@ from arb.risk.trading_state import Cause
 ZERO: Final = Decimal(0)
 LEAST_CASH: Final = {AssetId("KRW"): Decimal(1_000), AssetId("USDT"): Decimal(1), AssetId("BNB"): Decimal("0.001")}
 """Less than this is rounding of the venue's, and waits until there is more of it."""
+CASH_NS: Final = 60_000_000_000
+"""So much later a reading must tell the same again before cash is taken over."""
 UNCLEAR: Final = frozenset({OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.NOT_FOUND})
 
 
@@ -54,8 +56,11 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
         return
     told_ns = event.at_ns if event.begun_ns is None else event.begun_ns
     is_compared = _is_quiet(turn, venue, told_ns)
-    ask_ns = memory.now_ns + _grace_ns(turn)
-    memory.readings[venue] = VenueReading(told_ns=told_ns, is_compared=is_compared, ask_ns=ask_ns)
+    before = memory.readings.get(venue)
+    memory.readings[venue] = VenueReading(
+        told_ns=told_ns, is_compared=is_compared, ask_ns=memory.now_ns + _grace_ns(turn),
+        cash=before.cash if before is not None else (),
+    )  # fmt: skip
     if not is_compared:
         return
     _take_cash_over(turn, venue)
@@ -214,13 +219,23 @@ def _orders(turn: Turn, orders: tuple[OrderUpdate, ...]) -> Iterator[Difference]
 
 
 def _take_cash_over(turn: Turn, venue: VenueId) -> None:
-    """People move cash: what of it differs is told, and booked as a transfer of unknown origin."""
-    for asset, off in turn.memory.ledger.holdings.unexplained(venue):
+    """People move cash: what of it differs, and differs by as much a while later, is told and booked as a transfer of
+    unknown origin. A balance may be ahead of what explains it: income and deposits are listed later."""
+    memory, reading = turn.memory, turn.memory.readings[venue]
+    since = {(item.asset, item.amount): item.since_ns for item in reading.cash}
+    left: list[CashOff] = []
+    for asset, off in memory.ledger.holdings.unexplained(venue):
         if asset not in LEAST_CASH or abs(off) < LEAST_CASH[asset]:
+            continue
+        since_ns = since.get((asset, off), memory.now_ns)
+        if reading.told_ns - since_ns < CASH_NS:
+            left.append(CashOff(asset=asset, amount=off, since_ns=since_ns))
             continue
         fields: dict[str, Cell] = {"venue": venue, "asset": asset, "difference": off}
         turn.alert(f"cash/{venue}/{asset}", Severity.WARNING, "cash moved that the books do not explain", fields)
         book_transfer(turn, venue, asset, off)
+    ask_ns = max((item.since_ns + CASH_NS for item in left), default=reading.ask_ns)
+    memory.readings[venue] = attrs.evolve(reading, cash=tuple(left), has_doubt=bool(left), ask_ns=ask_ns)
 
 
 def book_transfer(turn: Turn, venue: VenueId, asset: AssetId, amount: Decimal) -> None:

@@ -18,6 +18,7 @@ from arb.domain.events import (
     PositionSeen,
     Reconciled,
     StorageSeen,
+    TransferSeen,
 )
 from arb.domain.ids import AssetId, ClientOrderId, VenueOrderId
 from arb.domain.order import OrderState, OrderUpdate
@@ -143,18 +144,55 @@ def test_coins_of_a_first_start_are_the_opening() -> None:
     assert words(exchange) == []
 
 
+def transfers(exchange: Exchange, asset: str = "KRW") -> list[Any]:
+    """What was booked as moved, of one asset."""
+    return [row["amount"] for row in exchange.rows(Table.TRANSFERS) if row["asset"] == asset]
+
+
 def test_cash_that_moved_is_told_booked_as_a_transfer_and_blocks_nothing() -> None:
     exchange = opened()
     exchange.krw += D(700_000)
     read_all(exchange)
     assert words(exchange) == []
+    assert transfers(exchange) == [], "what explains it may come later"
+    exchange.now_ns += 60 * SECOND
+    read_all(exchange)
+    assert words(exchange) == []
     assert "cash/upbit/KRW" in alerts(exchange)
     assert state(exchange) is TradingState.ACTIVE
-    (row,) = (row for row in exchange.rows(Table.TRANSFERS) if row["asset"] == "KRW")
-    assert row["amount"] == D(700_000)
-    count = len(exchange.rows(Table.TRANSFERS))
+    assert transfers(exchange) == [D(700_000)]
+    exchange.now_ns += 60 * SECOND
     read_all(exchange)
-    assert len(exchange.rows(Table.TRANSFERS)) == count
+    assert transfers(exchange) == [D(700_000)]
+
+
+def test_cash_that_is_explained_later_or_goes_on_moving_is_no_transfer() -> None:
+    exchange = opened()
+    exchange.krw += D(700_000)
+    read_all(exchange)
+    exchange.now_ns += 45 * SECOND
+    exchange.krw += D(5_000)
+    read_all(exchange)
+    exchange.now_ns += 45 * SECOND
+    read_all(exchange)
+    assert transfers(exchange) == [], "it has not stood for long enough"
+    told = TransferSeen(at_ns=exchange.now_ns, venue=UPBIT, transfer_id="d1", amount=D(705_000), asset=AssetId("KRW"))
+    exchange.put(told)
+    exchange.now_ns += 60 * SECOND
+    read_all(exchange)
+    assert transfers(exchange) == [D(705_000)]
+    assert "cash/upbit/KRW" not in alerts(exchange)
+
+
+def test_unexplained_cash_has_the_venue_read_again_a_minute_later() -> None:
+    exchange = opened()
+    exchange.krw += D(700_000)
+    read_all(exchange)
+    exchange.readings.clear()
+    exchange.run(58, cheap(70), step_ms=500)
+    assert not exchange.readings
+    exchange.run(4, cheap(70), step_ms=500)
+    assert {one.venue for one in exchange.readings} == {UPBIT}
 
 
 def test_nothing_in_flight_is_called_a_difference() -> None:
@@ -372,6 +410,7 @@ def test_reconciling_twice_changes_nothing(
     exchange.coins, exchange.contracts = exchange.coins + D(coins), exchange.contracts + D(contracts)
     exchange.krw += D(krw)
     read_all(exchange)
+    exchange.now_ns += 60 * SECOND
     read_all(exchange)
     if is_adopted:
         decide(exchange, CommandKind.ADOPT)
