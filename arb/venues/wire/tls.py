@@ -143,6 +143,15 @@ class TlsStream(trio.abc.Stream):
         self._inbound.write(data)
 
     async def _flush(self) -> None:
-        async with self._flush_lock:
+        """Send what is encrypted; no checkpoint before the bytes leave where nobody else is sending."""
+        try:
+            self._flush_lock.acquire_nowait()
+        except trio.WouldBlock:
+            await self._flush_lock.acquire()
+        try:
             if data := self._outbound.read():
                 await self.transport.send_all(data)
+            else:
+                await trio.lowlevel.checkpoint()
+        finally:
+            self._flush_lock.release()
