@@ -11,7 +11,6 @@ the choice and the first byte: no checkpoint, no parsing, no other task.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -231,14 +230,14 @@ class _Line:
             self._is_over.set()
 
     async def exchange(self, data: bytes, within_s: float) -> HttpResponse:
-        """Send the request in one piece; wait for its answer. A line that does not answer in time ends."""
+        """Send the request in one piece; wait for its answer."""
         self._is_busy = True
-        self.end.deadline = trio.current_time() + within_s
-        await self.stream.send_all(data)
-        await self._is_over.wait()
+        with trio.move_on_after(within_s) as limit:
+            await self.stream.send_all(data)
+            await self._is_over.wait()
+        if limit.cancelled_caught:
+            raise trio.BrokenResourceError(f"no answer within {within_s:g} s")
         if self._answer is None:
-            if self.end.cancelled_caught:
-                raise trio.BrokenResourceError(f"no answer within {within_s:g} s")
             raise self._error or trio.BrokenResourceError("the connection ended before its answer")
         return self._answer
 
@@ -272,7 +271,6 @@ class _Line:
         if answer is not None:
             self._answer = answer
             self._is_busy = False
-            self.end.deadline = math.inf
             self._is_over.set()
 
     def _read_on(self) -> HttpResponse | None:
