@@ -6,7 +6,8 @@ Units: `_ns` as the recovered engine counts them: monotonic time goes on over re
 
 The snapshot at the head of the newest segment is the truth before it. Each whole step after it was decided once and is
 decided again; its orders and cancels must come out as they were recorded, because those are what venues were sent.
-A step that the crash cut off sent nothing: orders leave only when their step is on disk.
+Where another build decides otherwise, it takes that step and all that follow as they were recorded, and decides nothing
+(`Engine.fold`). A step that the crash cut off sent nothing: orders leave only when their step is on disk.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from arb.domain.effects import Cancel, Effect, Submit
 from arb.domain.errors import ArbError, ProtocolError, UnsafeToTrade
 from arb.domain.events import RunStarted
 from arb.domain.ids import RunId
+from arb.domain.order import OrderRequest
 from arb.engine import Engine, EngineConfig, EngineSnapshot, Memory
 from arb.ports import Clock
 from arb.storage.codec import Step, decode_step, decode_value, encode_effects, encode_value
 from arb.storage.segments import SegmentHeader, SegmentReader, segment_paths
 
 log = logging.getLogger("arb.recovery")
-SENT: Final = (Submit.__name__, Cancel.__name__)
 OLD_BUILD: Final = (
     "start the build that wrote it once, with the configuration of then, and stop it gracefully: a graceful end leaves "
-    "nothing to be replayed"
+    "nothing to be replayed; where that build cannot run, close by hand what is open, move the journal directory away "
+    "and compare with `arb reconcile`"
 )
 UNREADABLE: Final = (
     "start the build that wrote it and flatten; or, with nothing open that this engine should know of, move the "
@@ -86,12 +88,16 @@ def recover(directory: Path, config: EngineConfig, build: str) -> Recovered | No
     if reader is None or reader.header is None:
         return None
     header = reader.header
-    memory = _thawed(reader.path, header)
-    engine, steps, seq = _replayed(reader, memory, config, build)
+    done = _replayed(reader, header, config, is_same_build=header.build == build)
+    if done.otherwise:
+        log.warning("journal_folded", extra={"file": reader.path.name, "seq": done.seq, "what": done.otherwise})
+        reader = SegmentReader(reader.path)
+        done = _replayed(reader, header, config, is_same_build=False, fold_from=done.seq)
+    steps, seq = done.steps, done.seq
     dropped = "; ".join(filter(None, (dropped, _tail(reader))))
     if dropped:
         log.warning("journal_tail_dropped", extra={"file": reader.path.name, "seq": seq, "what": dropped})
-    memory = Engine(config, engine.memory if engine is not None else memory).memory
+    memory = Engine(config, done.memory).memory
     now_ns = max(memory.now_ns, header.monotonic_ns)
     wall_ns = header.wall_ns + now_ns - header.monotonic_ns
     if steps:
@@ -138,32 +144,67 @@ def _thawed(path: Path, header: SegmentHeader) -> Memory | None:
     return snapshot.memory
 
 
+@attrs.frozen(kw_only=True)
+class Replay:
+    """How far a replay came."""
+
+    memory: Memory | None
+    steps: int
+    seq: int
+    """Of the last whole step, or of the one that came out otherwise."""
+    otherwise: str = ""
+    """What was sent and what would have been; empty: all came out as recorded."""
+
+
 def _replayed(
-    reader: SegmentReader, memory: Memory | None, config: EngineConfig, build: str
-) -> tuple[Engine | None, int, int]:
-    """The engine after the last whole step, how many steps that took, and the sequence of the last one.
+    reader: SegmentReader,
+    header: SegmentHeader,
+    config: EngineConfig,
+    *,
+    is_same_build: bool,
+    fold_from: int | None = None,
+) -> Replay:
+    """What the engine knows after the last whole step; from step `fold_from` on it takes what is recorded.
 
     Raises:
-        UnsafeToTrade: a step cannot be read, cannot be done again, or comes out otherwise.
+        UnsafeToTrade: a step cannot be read or done again, or comes out otherwise under the build that wrote it.
     """
-    assert reader.header is not None
+    path, memory = reader.path, _thawed(reader.path, header)
     engine: Engine | None = None
-    count, seq, is_same_build = 0, reader.header.first_seq - 1, reader.header.build == build
+    count, seq = 0, header.first_seq - 1
     try:
         for step in reader.steps():
             if engine is None:
-                engine = Engine(_config_of(reader.path, step, memory, config), memory)
-            _compare(reader.path, step, engine.step(step.event), is_same_build=is_same_build)
+                engine = Engine(_config_of(path, step, memory, config), memory)
+            if fold_from is not None and step.seq >= fold_from:
+                engine.fold(step.event, _requests(step))
+            elif otherwise := _otherwise(step, engine.step(step.event), is_same_build=is_same_build):
+                if is_same_build:
+                    words = f"{path}, step {step.seq} ({type(step.event).__name__}): replayed it sends other orders"
+                    raise UnsafeToTrade(
+                        f"{words} than were recorded, so nobody knows what was sent. {otherwise}. {UNREADABLE}"
+                    )
+                return Replay(memory=None, steps=count, seq=step.seq, otherwise=otherwise)
             count, seq = count + 1, step.seq
     except UnsafeToTrade:
         raise
     except ProtocolError as error:
-        raise UnsafeToTrade(f"{reader.path}, behind step {seq}: {error.detail}: {UNREADABLE}") from error
+        raise UnsafeToTrade(f"{path}, behind step {seq}: {error.detail}: {UNREADABLE}") from error
     except (ArbError, LookupError, ValueError, ArithmeticError, TypeError, StopIteration) as error:
         raise UnsafeToTrade(
-            f"{reader.path}: the step behind {seq} cannot be done again ({type(error).__name__}: {error}): {OLD_BUILD}"
+            f"{path}: the step behind {seq} cannot be done again ({type(error).__name__}: {error}): {OLD_BUILD}"
         ) from error
-    return engine, count, seq
+    return Replay(memory=engine.memory if engine is not None else memory, steps=count, seq=seq)
+
+
+def _requests(step: Step) -> tuple[OrderRequest, ...]:
+    """The orders that left in a step.
+
+    Raises:
+        ValueError: one of them cannot be read.
+    """
+    orders = [one for item in step.effects if item[0] == Submit.__name__ for one in _plain(item)["orders"]]
+    return tuple(msgspec.convert(one["request"], OrderRequest, strict=False) for one in orders)
 
 
 def _config_of(path: Path, first: Step, memory: Memory | None, config: EngineConfig) -> EngineConfig:
@@ -180,25 +221,19 @@ def _config_of(path: Path, first: Step, memory: Memory | None, config: EngineCon
     return found
 
 
-def _compare(path: Path, step: Step, effects: tuple[Effect, ...], *, is_same_build: bool) -> None:
-    """What was sent then must be what would be sent now; another build may word it with further fields.
-
-    Raises:
-        UnsafeToTrade: it is not.
-    """
-    recorded = tuple(item for item in step.effects if item[0] in SENT)
-    replayed = encode_effects(tuple(item for item in effects if isinstance(item, Submit | Cancel)))
+def _otherwise(step: Step, effects: tuple[Effect, ...], *, is_same_build: bool) -> str:
+    """What was sent then and what would be sent now, where that differs; another build may word it with further fields,
+    and what it cancels is of no account: a cancel that did not leave changes no order."""
+    kinds = (Submit, Cancel) if is_same_build else (Submit,)
+    recorded = tuple(item for item in step.effects if item[0] in [kind.__name__ for kind in kinds])
+    replayed = encode_effects(tuple(item for item in effects if isinstance(item, kinds)))
     if recorded == replayed:
-        return
+        return ""
     if not is_same_build:
-        was, now = ([_plain(item) for item in side if item[0] == SENT[0]] for side in (recorded, replayed))
+        was, now = ([_plain(item) for item in side] for side in (recorded, replayed))
         if len(was) == len(now) and all(_is_within(old, new) for old, new in zip(was, now, strict=True)):
-            return
-    raise UnsafeToTrade(
-        f"{path}, step {step.seq} ({type(step.event).__name__}): replayed it sends other orders than were recorded, so "
-        f"nobody knows what was sent. Recorded: {_words(recorded)}. Replayed: {_words(replayed)}. "
-        + (UNREADABLE if is_same_build else OLD_BUILD)
-    )
+            return ""
+    return f"Recorded: {_words(recorded)}. Replayed: {_words(replayed)}"
 
 
 def _plain(item: tuple[str, bytes]) -> Any:

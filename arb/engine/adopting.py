@@ -71,7 +71,8 @@ def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
         if not _is_tradable(turn, pair, leg, off):
             _leave_over(turn, pair, leg, off, price)
             return
-        position = _open(turn, pair, leg, off)
+        name = f"{memory.run_digest}-{memory.seq}-{pair.id}-adopted"
+        position = open_unplanned(turn, pair, name, is_long=(off > 0) is (leg == "a"))
     if position is not None and (is_contract or off < 0):
         held = position.a.net_qty if leg == "a" else position.b.net_qty / pair.multiplier
         part = off if is_contract else max(off, -max(held, ZERO))
@@ -90,14 +91,12 @@ def _is_tradable(turn: Turn, pair: Pair, leg: str, contracts: Decimal) -> bool:
     return any(tradable(qty, leg_rules(turn.memory, turn.config, pair, one)) for one in ("a", "b"))
 
 
-def _open(turn: Turn, pair: Pair, leg: str, contracts: Decimal) -> PairPosition:
-    """A position with one leg, to be undone."""
+def open_unplanned(turn: Turn, pair: Pair, name: str, *, is_long: bool) -> PairPosition:
+    """A position that no plan of this engine opened; whatever it lacks is worked as an imbalance."""
     memory = turn.memory
-    is_long = (contracts > 0) is (leg == "a")
     memory.lanes[pair.id].position_revision = 0
     position = PairPosition(
-        id=f"{memory.run_digest}-{memory.seq}-{pair.id}-adopted", pair=pair.id,
-        direction=Direction.LONG_A if is_long else Direction.SHORT_A,
+        id=name, pair=pair.id, direction=Direction.LONG_A if is_long else Direction.SHORT_A,
         is_contract_b=memory.market.instruments[pair.b].kind is InstrumentKind.PERPETUAL,
         opened_ns=memory.now_ns, opened_wall_ns=turn.wall_ns(), d_bps=0.0, fair_bps=0.0, expected_bps=0.0,
     )  # fmt: skip

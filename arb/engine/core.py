@@ -46,12 +46,14 @@ from arb.domain.events import (
     VenueStatus,
 )
 from arb.domain.ids import InstrumentId, PairId
+from arb.domain.order import OrderRequest
 from arb.engine import (
     accounting,
     adopting,
     charges,
     daily,
     folding,
+    following,
     guards,
     reconciling,
     renewing,
@@ -120,6 +122,20 @@ class Engine:
         self._fold(turn, event)
         guards.tell_state(turn, before)
         return tuple(turn.effects)
+
+    def fold(self, event: Event, sent: tuple[OrderRequest, ...]) -> None:
+        """Take in a step that another build decided: what happened, and which orders left; nothing is decided anew.
+
+        Raises:
+            ValueError: an order that is known already.
+        """
+        memory = self._memory
+        memory.is_settling = True
+        if isinstance(event, ArmingSeen):  # it would end the settling; the next run is told anew
+            memory.seq += 1
+        else:
+            self.step(event)
+        following.follow(Turn(config=self._config, memory=memory), sent)
 
     def _depth(self, event: DepthSeen) -> tuple[Effect, ...]:
         memory, depth = self._memory, event.depth

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import attrs
 import msgspec
@@ -16,15 +18,27 @@ from arb.domain.effects import Effect, Submit
 from arb.domain.errors import UnsafeToTrade
 from arb.domain.events import ArmingSeen, BalanceSeen, Event, RunStarted, Tick
 from arb.domain.ids import AssetId, PairId, RunId, VenueId
-from arb.domain.order import Balance
-from arb.engine import Engine, EngineConfig, Memory
+from arb.domain.order import Balance, OrderRequest, OrderState
+from arb.engine import Engine, EngineConfig, EngineSnapshot, Memory, sending, working
 from arb.risk.trading_state import TradingState
 from arb.storage.codec import encode_value
 from arb.storage.journal import InlineWriter, SegmentJournal
 from arb.storage.retention import keep_house
 from arb.storage.segments import framed, read_records, segment_paths
-from tests.engine.exchange import SECOND, START_NS, WALL_NS, Exchange, always_full, cheap, config
-from tests.engine.test_recovery import begin, finish, ledger_of
+from arb.strategy.api import PairView
+from arb.strategy.convergence.decide import Convergence
+from tests.engine.exchange import FULL, SECOND, START_NS, WALL_NS, Exchange, Reply, always_full, cheap, config
+from tests.engine.test_recovery import (
+    Crash,
+    Left,
+    assert_books_agree,
+    begin,
+    finish,
+    ledger_of,
+    restarted,
+    rule_of,
+    settle,
+)
 
 BUILD = "0.1.0+test"
 RUN = new_run_id(WALL_NS)
@@ -237,14 +251,12 @@ def tampered(path: Path, change: int, submit: bytes | None) -> int:
     raise AssertionError("nothing was sent")
 
 
-@pytest.mark.parametrize("build", [BUILD, "0.2.0+other"])
-def test_a_replay_that_sends_something_else_is_refused_with_both(tmp_path: Path, build: str) -> None:
+def test_a_replay_that_sends_something_else_is_refused_with_both(tmp_path: Path) -> None:
     traded(tmp_path)
     path = only_segment(tmp_path)
     seq = tampered(path, 2, b"")
-    with pytest.raises(UnsafeToTrade, match=rf"{path.name}, step {seq} .*Recorded: Submit.*Replayed: Submit") as found:
-        recover(tmp_path, config(), build)
-    assert ("start the build that wrote it once" in str(found.value)) is (build != BUILD)
+    with pytest.raises(UnsafeToTrade, match=rf"{path.name}, step {seq} .*Recorded: Submit.*Replayed: Submit"):
+        recover(tmp_path, config(), BUILD)
 
 
 def test_an_order_that_was_never_recorded_is_refused(tmp_path: Path) -> None:
@@ -259,6 +271,128 @@ def test_another_build_may_word_the_same_order_with_further_fields(tmp_path: Pat
     tampered(only_segment(tmp_path), 0, b"")
     assert comparable(recovered(tmp_path, build="0.2.0+other").memory) == run.states[-1]
     with pytest.raises(UnsafeToTrade, match="other orders than were recorded"):
+        recover(tmp_path, config(), BUILD)
+
+
+def never_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that opens and closes nothing."""
+    decide = Convergence.decide
+    monkeypatch.setattr(
+        Convergence, "decide", lambda *args: (decide(*args)[0], decide(*args)[1]._replace(intent=None))
+    )  # fmt: skip
+
+
+def never_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that closes nothing."""
+    decide = Convergence.decide
+
+    def other(strategy: Convergence, view: PairView, *rest: Any) -> Any:
+        own, answer = decide(strategy, view, *rest)
+        return own, answer if view.position is None else answer._replace(intent=None)
+
+    monkeypatch.setattr(Convergence, "decide", other)
+
+
+def never_hedges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build that sends no second leg."""
+    monkeypatch.setattr(working, "_send_second", lambda *_args: None)
+
+
+def prices_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build whose orders expect other prices."""
+    made = sending.request_of
+
+    def other(*args: Any) -> OrderRequest:
+        request = made(*args)
+        return attrs.evolve(request, expected_price=request.expected_price + 1)
+
+    monkeypatch.setattr(sending, "request_of", other)
+
+
+@attrs.define
+class History:
+    """A run on disk, and what a crash after each of its steps would leave at the venues."""
+
+    records: list[bytes]
+    crashes: list[Crash]
+
+
+def history(directory: Path, script: tuple[Reply, ...]) -> History:
+    """Opened, closed and opened again."""
+    run, left, found = written(directory), list[Left](), list[Crash]()
+    run.exchange.rule = rule_of(script)
+    journal = run.exchange.observer
+    assert journal is not None
+    found += [Crash(b"", run.exchange.now_ns, [], ledger_of(run.exchange))] * len(run.states)
+
+    def note(exchange: Exchange, effects: tuple[Effect, ...], before: TradingState) -> None:
+        journal(exchange, effects, before)
+        sent = [order.request for effect in effects if isinstance(effect, Submit) for order in effect.orders]
+        left.extend(Left(one, exchange.now_ns, exchange.number + 1 + index) for index, one in enumerate(sent))
+        found.append(Crash(b"", exchange.now_ns, list(left), ledger_of(exchange)))
+
+    run.exchange.observer = note
+    run.exchange.put(ArmingSeen(at_ns=run.exchange.now_ns, is_armed=True))
+    run.exchange.funding()
+    for bps in (70, 0, 70):
+        run.exchange.run(8, cheap(bps), step_ms=250)
+    run.journal.close()
+    assert len(left) >= 6
+    return History(records(only_segment(directory)), found)
+
+
+@pytest.mark.parametrize(
+    ("change", "script"),
+    [
+        (never_wants, ()), (never_leaves, ()), (never_hedges, ()), (prices_otherwise, ()),
+        (never_wants, (FULL, Reply(("0.5",)))),
+        (prices_otherwise, (Reply(("0.3", "0.3"), told_ms=400), FULL, FULL, Reply((), OrderState.UNKNOWN))),
+    ],
+)  # fmt: skip
+def test_a_build_that_decides_otherwise_takes_what_was_sent_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None],
+    script: tuple[Reply, ...],
+) -> None:  # fmt: skip
+    """After each step around an order, and some others: what the venues know is booked, and nothing is left open."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "cut").mkdir()
+    run = history(tmp_path / "whole", script)
+    name = only_segment(tmp_path / "whole").name
+    moments = [len(crash.left) for crash in run.crashes]
+    near = {
+        index + more for index in range(1, len(moments)) if moments[index] > moments[index - 1] for more in range(6)
+    }
+    folded = 0
+    for index in sorted(near | set(range(40, len(moments), 90)) & set(range(len(moments)))):
+        if index >= len(moments):
+            continue
+        (tmp_path / "cut" / name).write_bytes(b"".join(run.records[: index + 2]))
+        with monkeypatch.context() as patched:
+            change(patched)
+            memory = recovered(tmp_path / "cut", build="0.2.0+other").memory
+        crash = attrs.evolve(run.crashes[index], memory=encode_value(EngineSnapshot(memory)))
+        sent = {one.request.client_order_id for one in crash.left}
+        assert memory.orders.lines.keys() == sent, "these and no others are known"
+        folded += any(legs.intent is None for legs in memory.legs.values())
+        exchange = restarted(crash)
+        begin(exchange)
+        settle(exchange)
+        finish(exchange)
+        assert_books_agree(exchange, crash)
+    assert folded
+
+
+def test_a_build_that_would_have_sent_more_takes_what_was_not_sent_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        never_wants(patched)
+        run = traded(tmp_path)
+    assert not run.exchange.submitted
+    memory = recovered(tmp_path, build="0.2.0+other").memory
+    assert not memory.orders.lines
+    assert not memory.ledger.positions
+    with pytest.raises(UnsafeToTrade, match="Recorded: nothing"):
         recover(tmp_path, config(), BUILD)
 
 
