@@ -76,19 +76,19 @@ class CrashDisk:
 
     def put(self, record: bytes, seq: int) -> None:
         """Take a record; what has waited for long is written by the way."""
-        if self.is_dead:
-            return
         purpose = _purpose_in(record)
-        if purpose:
-            self._moment(f"{purpose} decided")
+        self._happens(purpose, "decided")
         if self.is_dead:
             return
         self._waiting.append(record)
         self._put_seq = seq
-        if purpose:
-            self._moment(f"{purpose} queued")
+        self._happens(purpose, "queued")
         if trio.current_time() - self._lazy_at_s >= LAZY_SYNC_S:
             self._sync()
+
+    def _happens(self, purpose: str, what: str) -> None:
+        if purpose and not self.is_dead:
+            self._moment(f"{purpose} {what}")
 
     def sync_soon(self) -> None:
         """Whoever waits begins it."""

@@ -8,6 +8,7 @@ Everything depends on the seed alone.
 from __future__ import annotations
 
 import io
+import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,15 +36,16 @@ from arb.cli.settings import Loaded, load_settings
 from arb.cli.sim import listed_everywhere, sim_params
 from arb.cli.surroundings import Surroundings
 from arb.domain.events import Command, CommandKind
-from arb.domain.ids import AssetId, RunId, VenueId
+from arb.domain.ids import RunId
 from arb.engine import Engine
 from arb.supervision.clock import AnchoredClock
 from arb.supervision.control_view import is_read_since
 from arb.supervision.root import Named, supervise
 from arb.venues.simulated.desk import Desk
+from arb.venues.simulated.dialect import Ask
 from arb.venues.simulated.ledger import ledger_of
 from arb.venues.simulated.market import MarketPlan
-from arb.venues.simulated.models import FaultKind, FaultScript
+from arb.venues.simulated.models import FaultKind
 from arb.venues.wire.memory import MemoryNetwork, open_memory_network
 from arb.venues.wire.simulation import ServedVenue, Simulation
 from tests.scenario.dying import Keep, Life, Moment, never
@@ -73,7 +75,7 @@ TIMERS = (
     "risk.max_consecutive_losses=1000",
     "risk.daily_loss_krw=10_000_000",
     "risk.max_drawdown_krw=10_000_000",
-    "execution.position_check_s=2",
+    "execution.position_check_s=5",
 )
 """What minutes of a generated market need; no threshold of a price."""
 QUIET = ("monitoring.enabled=false", "fx.bank=static", "fx.bank_rate=1443")
@@ -87,6 +89,7 @@ class LiveWorld:
     network: MemoryNetwork
     simulation: Simulation
     clock: AnchoredClock
+    start_ns: int
     served: Mapping[str, ServedVenue]
     seed: int
     overrides: tuple[str, ...]
@@ -141,7 +144,7 @@ class LiveWorld:
         """
         loaded = self.loaded(*overrides)
         with locked_data_dir(self.data.root) as data:
-            clock = AnchoredClock(lambda: START_NS + int(trio.current_time() * 1e9))
+            clock = _clock_from(self.start_ns)
             recovered = recover(data.journal, engine_config(loaded.settings, clock.wall_ns()), BUILD)
             if recovered is not None:
                 clock.continue_from(recovered.now_ns, recovered.wall_ns)
@@ -212,16 +215,19 @@ class LiveWorld:
 
     def strike(self, venue: str, kind: FaultKind, for_s: float = 0.0) -> None:
         """A fault from now on."""
-        at_s = (max(self.clock.wall_ns(), self.simulation.world.now_ns) - START_NS) / 1e9 + 1e-6
-        script = FaultScript(at_s=at_s, venue=VenueId(venue), kind=kind, duration_s=for_s)
-        self.simulation.fronts[venue].dialect.weather.add(script)
-        self.simulation.world.add_fault(script)
-        self.simulation.stir()
+        self._ask(venue, "faults", {"kind": kind.value, "for": for_s})
 
     def deposit(self, venue: str, asset: str, amount: str) -> None:
         """Money arrives, or leaves when negative."""
-        desk = self.desk(venue)
-        desk.exchange.transfer(desk.account, AssetId(asset), Decimal(amount), self.clock.wall_ns())
+        self._ask(venue, "deposit", {"asset": asset, "amount": amount})
+
+    def _ask(self, venue: str, what: str, body: dict[str, object]) -> None:
+        front, now_ns = self.simulation.fronts[venue], self.clock.wall_ns()
+        self.simulation.advance(now_ns)
+        ask = Ask(method="POST", path=f"/sim/{what}", query="", headers={}, body=json.dumps(body).encode())
+        answer = front.control(ask, now_ns)
+        assert answer is not None
+        assert answer.status == 200, answer.body
         self.simulation.stir()
 
     def ledgers(self) -> dict[str, Any]:
@@ -254,6 +260,10 @@ class LiveWorld:
             *position_differences(stories),
             *profit_differences(stories),
         ]
+
+
+def _clock_from(start_ns: int) -> AnchoredClock:
+    return AnchoredClock(lambda: start_ns + int(trio.current_time() * 1e9))
 
 
 def _with_margin(ledger: dict[str, Any]) -> dict[str, Any]:
@@ -291,18 +301,25 @@ def in_live_world(
     seed: int = 7,
     market: MarketPlan = MARKET,
     overrides: Sequence[str] = (),
+    day_s: float = 0.0,
 ) -> T:
-    """Play a scenario on a virtual clock; the venues run from its beginning to its end."""
+    """Play a scenario on a virtual clock, so long after midnight UTC; the venues run from its beginning to its end."""
     with deterministic(seed):
         return trio.run(
-            partial(_played, root, scenario, seed, market, tuple(overrides)), clock=MockClock(autojump_threshold=0)
+            partial(_played, root, scenario, seed, market, tuple(overrides), START_NS + int(day_s * 1e9)),
+            clock=MockClock(autojump_threshold=0),
         )
 
 
 async def _played(
-    root: Path, scenario: Callable[[LiveWorld], Awaitable[T]], seed: int, market: MarketPlan, overrides: tuple[str, ...]
+    root: Path,
+    scenario: Callable[[LiveWorld], Awaitable[T]],
+    seed: int,
+    market: MarketPlan,
+    overrides: tuple[str, ...],
+    start_ns: int,
 ) -> T:
-    clock = AnchoredClock(lambda: START_NS + int(trio.current_time() * 1e9))
+    clock = _clock_from(start_ns)
     mock = load_settings(CONFIG, overrides=[f"sim.seed={seed}", *QUIET, *overrides], environ={}).settings
     async with open_memory_network() as network, trio.open_nursery() as nursery:
         venues = MemoryVenues(network, market)
@@ -313,6 +330,7 @@ async def _played(
             network=network,
             simulation=venues.simulation,
             clock=clock,
+            start_ns=start_ns,
             served=served,
             seed=seed,
             overrides=overrides,

@@ -80,7 +80,7 @@ def test_killed_at_every_moment_of_a_trade_the_next_start_takes_it_up(
 
 async def every_moment(world: LiveWorld, *, what: str, keep: Keep) -> list[str]:
     """Die one moment later each time, until the trade is over before that; the names of the moments."""
-    names = []
+    names: list[str] = []
     while True:
         fatal = Nth(what, len(names))
         life = await world.run(seconds=30.0, fatal=fatal, keep=keep)
