@@ -110,6 +110,7 @@ def run_started(turn: Turn, event: RunStarted) -> None:
     _forget_readings(memory)
     for lane in memory.lanes.values():
         _forget_timers(lane)
+        lane.own = load_strategy(lane.strategy).renewed(lane.own)
     _doubt_orders(turn)
     rows.trading_state_topic(turn)
 

@@ -150,6 +150,9 @@ class Strategy(Protocol[S, P, H]):
     def initial(self) -> S:
         """The own state of a pair never looked at."""
 
+    def renewed(self, own: S) -> S:
+        """The own state at the start of a new process: nothing that only a row of fresh books confirms."""
+
     def missed_by_bps(self, top: TopQuote, own: S, params: P) -> float:
         """A bound for a flat, idle pair: above 0 nothing is to be done (by so much) and `decide` may be left out."""
 

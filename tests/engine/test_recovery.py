@@ -34,6 +34,7 @@ from arb.domain.order import OrderRequest, OrderState
 from arb.engine import Engine, EngineConfig, EngineSnapshot, Memory
 from arb.risk.trading_state import Cause, TradingState
 from arb.storage.codec import decode_value, encode_value
+from arb.strategy.convergence.memory import BookCount, ConvergenceMemory
 from tests.engine.exchange import (
     FULL,
     MS,
@@ -364,6 +365,24 @@ def test_no_book_mark_or_reading_of_the_process_before_is_believed() -> None:
     after.books(cheap(-80))
     assert after.engine.memory.market.books[A].mid == pytest.approx(cheap(-80), rel=1e-5)
     assert after.engine.is_ready()
+
+
+def test_an_exit_is_confirmed_anew_by_books_of_the_new_process() -> None:
+    exchange = opened()
+    exchange.run(1, cheap(70))
+    exchange.books(cheap(0))
+    own = exchange.engine.memory.lanes[PairId("BTC")].own
+    assert isinstance(own, ConvergenceMemory)
+    assert any(own.rules), "an exit rule holds and is not confirmed yet"
+    after = next_run(exchange)
+    renewed = after.engine.memory.lanes[PairId("BTC")].own
+    assert renewed == attrs.evolve(own, books=BookCount(), rules=())
+    after.put(ArmingSeen(at_ns=after.now_ns, is_armed=True))
+    after.funding()
+    after.books(cheap(0))
+    assert not after.submitted, "one book confirms nothing"
+    after.run(1, cheap(0))
+    assert after.submitted
 
 
 def test_an_unbalanced_pair_waits_for_the_word_on_arming_and_is_worked_with_it() -> None:

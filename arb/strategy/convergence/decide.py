@@ -42,6 +42,10 @@ class Convergence:
         """Nothing known: no sample, no cooldown."""
         return ConvergenceMemory()
 
+    def renewed(self, own: ConvergenceMemory) -> ConvergenceMemory:
+        """The fair level and the cooldown stand; exit rules are confirmed anew, by books of the new process."""
+        return attrs.evolve(own, books=BookCount(), rules=())
+
     def missed_by_bps(self, top: TopQuote, own: ConvergenceMemory, params: ConvergenceParams) -> float:
         """How far best quotes are from the bar of the last full look; 0 or less asks for a full look.
 

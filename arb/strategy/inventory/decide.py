@@ -37,6 +37,10 @@ class Inventory:
         """Nothing known: no trade yet, the bars to be taken."""
         return InventoryMemory(last_trade_ns=NEVER_NS)
 
+    def renewed(self, own: InventoryMemory) -> InventoryMemory:
+        """The cooldown stands; the bars are taken anew."""
+        return attrs.evolve(own, next_look_ns=NEVER_NS)
+
     def missed_by_bps(self, top: TopQuote, own: InventoryMemory, params: InventoryParams) -> float:
         """How far best quotes are from the nearer bar of the last whole look; 0 or less asks for a whole look."""
         if top.now_ns >= own.next_look_ns:
