@@ -101,17 +101,29 @@ def _order_view(turn: Turn, pair: Pair, wish: WishedOrder) -> ApprovalView:
     instrument = memory.market.instruments[leg_instrument(pair, wish.leg)]
     is_entry = wish.purpose is Purpose.ENTRY
     most = limits.max_position_krw if is_entry else limits.max_total_krw
+    reference = touched(turn, pair, wish.leg, wish.side) or wish.expected_price
+    quote_krw = Decimal(1) if instrument.quote == "KRW" else decimal_of(memory.fx.mid)
+    if wish.is_closing:
+        most = max(most, _held_qty(turn, pair, wish.leg) * reference * quote_krw)
     return ApprovalView(
         now_ns=memory.now_ns,
         state=memory.causes.state_of(pair.id),
         limits=limits,
         instrument=instrument,
-        reference=touched(turn, pair, wish.leg, wish.side) or wish.expected_price,
+        reference=reference,
         collar_bps=decimal_of(wish.collar_bps),
         orders_last_minute=len(recent(memory.order_times, memory.now_ns, MINUTE_NS)),
         max_notional_krw=most * Decimal("1.1"),
-        quote_krw=Decimal(1) if instrument.quote == "KRW" else decimal_of(memory.fx.mid),
+        quote_krw=quote_krw,
     )
+
+
+def _held_qty(turn: Turn, pair: Pair, leg: str) -> Decimal:
+    """What a leg holds, unsigned contract units: whoever made it larger than any limit, an order over it must pass."""
+    position = turn.memory.ledger.position(pair.id)
+    if position is None:
+        return Decimal(0)
+    return abs(position.a.net_qty) if leg == "a" else abs(position.b.net_qty) / pair.multiplier
 
 
 def query(turn: Turn, line: OrderLine, wait_ns: int) -> None:
