@@ -231,11 +231,9 @@ def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> No
     memory, lane = turn.memory, turn.memory.lanes[pair.id]
     instrument = memory.market.instruments[leg_instrument(pair, leg)]
     position = memory.ledger.positions[pair.id]
-    told = tuple(fill for fill in lane.foreign if fill.instrument == instrument.id)
-    lane.foreign = tuple(fill for fill in lane.foreign if fill.instrument != instrument.id)
+    told = _explaining(tuple(fill for fill in lane.foreign if fill.instrument == instrument.id), off)
+    lane.foreign = tuple(fill for fill in lane.foreign if fill not in told)
     explained = sum((fill.side.sign * fill.qty for fill in told), ZERO)
-    if explained * off < 0 or abs(explained) > abs(off):
-        told, explained = (), ZERO
     for fill in (*told, *_unseen(turn, instrument, leg, off - explained, price)):
         tag = FillTag(
             pair=pair.id, leg=leg, purpose=Purpose.EMERGENCY, decision_price=fill.price,
@@ -245,6 +243,17 @@ def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> No
         fx_mid = fx_mid_of(memory) or Decimal(1)
         memory.ledger.book_fill(fill, instrument, tag, fx_mid=fx_mid, fee=fee, fee_usdt_mid=usdt_mid)
         rows.fill_row(turn, fill, pair.id, leg, fee, position.id, usdt_mid)
+
+
+def _explaining(told: tuple[Fill, ...], off: Decimal) -> tuple[Fill, ...]:
+    """The first of the told executions, as many as a difference holds: what a venue lists may be younger than what it
+    said it holds, and waits."""
+    explained, count = ZERO, 0
+    for number, fill in enumerate(told, 1):
+        explained += fill.side.sign * fill.qty
+        if explained * off >= 0 and abs(explained) <= abs(off):
+            count = number
+    return told[:count]
 
 
 def _unseen(turn: Turn, instrument: Instrument, leg: str, off: Decimal, price: Decimal) -> tuple[Fill, ...]:

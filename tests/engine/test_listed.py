@@ -58,7 +58,7 @@ def test_an_execution_listed_before_the_order_has_a_number_waits_for_it() -> Non
     fill = attrs.evolve(listed(exchange, "t1-0", "v1"), instrument=A, qty=request.qty or D(0), price=D(148_000_000))
     tell(exchange, fill)
     exchange.run(6.5, cheap(70))
-    assert exchange.engine.memory.orphans == (fill,)
+    assert list(exchange.engine.memory.orphans) == [fill]
 
     update = OrderUpdate(
         client_order_id=request.client_order_id, instrument=A, state=OrderState.FILLED, filled_qty=request.qty,
@@ -102,6 +102,25 @@ def test_what_the_venue_did_while_nobody_listened_is_booked_as_it_was_listed() -
     assert not [trade for trade in rows if str(trade).startswith("watch-")]
     assert net(exchange) == 0
     assert exchange.contracts == exchange.engine.memory.ledger.positions[PairId("BTC")].b.net_qty
+
+
+def test_what_is_listed_before_the_position_knows_of_it_waits_for_the_position() -> None:
+    exchange = entered(scripted())
+    fills = [listed(exchange, f"x{n}", f"99{n}", name=ClientOrderId("autoclose-7")) for n in (1, 2)]
+    exchange.now_ns += 1
+    for fill in fills:
+        tell(exchange, fill)
+    exchange.trade(fills[0])
+    exchange.account(B)
+    exchange.run(10, cheap(70))
+    exchange.trade(fills[1])
+    exchange.now_ns += 1
+    exchange.account(B)
+    exchange.run(10, cheap(70))
+
+    rows = [row["trade_id"] for row in exchange.rows(Table.FILLS) if not str(row["trade_id"]).startswith("t")]
+    assert rows == ["x1", "x2"]
+    assert net(exchange) == 0
 
 
 @pytest.mark.parametrize(("late_s", "is_strange"), [(-1, False), (1, True)])
