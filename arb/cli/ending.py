@@ -75,7 +75,7 @@ async def _sweep(parts: Assembly, limit_s: float) -> None:
 
     async with trio.open_nursery() as nursery:
         for orders in parts.orders.values():
-            if orders.unfinished():
+            if orders.needs_sweep:
                 nursery.start_soon(one, orders)
     _decide(parts, swept)
 

@@ -45,7 +45,7 @@ class Wire:
     def written(self, request: HttpRequest) -> WrittenRequest:
         return WrittenRequest(request, b"")
 
-    async def send(self, written: WrittenRequest, client_order_id: str) -> HttpResponse:
+    async def send(self, written: WrittenRequest, client_order_id: str, wait_s: float) -> HttpResponse:
         request = written.request
         self.sent.append((request.path, request.query, trio.current_time(), self.journal.synced_seq))
         await trio.sleep(0.05)

@@ -60,14 +60,21 @@ class Admission:
             return self.ready(build)
         return None
 
-    async def send(self, ready: Ready, client_order_id: str) -> HttpResponse:
-        """Send once, as `OrderWire`; no checkpoint before the bytes leave where there is room."""
+    async def send(self, ready: Ready, client_order_id: str, wait_s: float = float("inf")) -> HttpResponse:
+        """Send once, as `OrderWire`; no checkpoint before the bytes leave where there is room.
+
+        Raises:
+            TooSlowError: there was no room within `wait_s`; nothing was sent.
+        """
+        asked_ns = self._clock.monotonic_ns()
         try:
             self._slots.acquire_nowait()
         except trio.WouldBlock:
-            await self._slots.acquire()
+            with trio.fail_after(wait_s):
+                await self._slots.acquire()
         try:
-            answer = await self._wire.send(ready.written, client_order_id)
+            left_s = max(wait_s - (self._clock.monotonic_ns() - asked_ns) / 1e9, 0.0)
+            answer = await self._wire.send(ready.written, client_order_id, left_s)
         finally:
             self._slots.release()
         self._limiter.learn(answer)

@@ -99,15 +99,16 @@ class OrderHttp:
             )
         return WrittenRequest(request, head.encode("ascii") + b"\r\n" + request.body)
 
-    async def send(self, written: WrittenRequest, client_order_id: str) -> HttpResponse:
-        """Send the request once and wait for its answer.
+    async def send(self, written: WrittenRequest, client_order_id: str, wait_s: float = float("inf")) -> HttpResponse:
+        """Send the request once and wait for its answer; `wait_s`: for a connection, where it is less than the target's
+        own limit.
 
         Raises:
             VenueUnavailable: there was no connection; nothing was sent.
             OrderUnknown: it may have been sent and there is no answer.
         """
         if not self._idle:
-            await self._wait_for_line()
+            await self._wait_for_line(min(wait_s, self._target.dial_within_s))
         line = self._idle.pop(0)
         self._announce()
         is_whole = False
@@ -166,15 +167,15 @@ class OrderHttp:
         """Fewer than are kept stand, or no spare stands by beside the busy ones."""
         return self._standing < _KEPT or len(self._idle) <= self._waiting
 
-    async def _wait_for_line(self) -> None:
+    async def _wait_for_line(self, wait_s: float) -> None:
         self._waiting += 1
         self._announce()
         try:
-            with trio.fail_after(self._target.dial_within_s):
+            with trio.fail_after(wait_s):
                 while not self._idle:
                     await self._changed.wait()
         except trio.TooSlowError as error:
-            detail = f"no order connection within {self._target.dial_within_s:g} s"
+            detail = f"no order connection within {wait_s:.3g} s"
             raise VenueUnavailable(self._target.venue, detail) from error
         finally:
             self._waiting -= 1

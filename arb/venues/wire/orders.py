@@ -30,7 +30,7 @@ from arb.ports import HeldOrder, Synced
 from arb.venues.spec import HttpRequest, HttpResponse, Priority, Stamp
 from arb.venues.wire.admission import Admission
 from arb.venues.wire.dead_man import open_dead_man
-from arb.venues.wire.order_parts import OrderParts
+from arb.venues.wire.order_parts import OrderParts, ParkedSubmit
 
 _LOG = logging.getLogger("arb.orders")
 _QUEUED: Final = 512
@@ -48,26 +48,9 @@ _PRIORITIES: Final = {
     Purpose.FLATTEN: Priority.HEDGE,
 }
 
+TOO_OLD: Final = "too_old: an entry waited too long for the disk, its rate token or a connection"
+
 Answers = tuple[OrderUpdate | Fill, ...]
-
-
-class _ParkedSubmit:
-    """A submit whose task stands before the wire until its fate is decided."""
-
-    def __init__(self, order: ApprovedOrder) -> None:
-        self.order = order
-        self._is_released = False
-        self._decided = trio.Event()
-
-    def decide(self, *, is_released: bool) -> None:
-        self._is_released = is_released
-        self._decided.set()
-
-    async def is_released(self) -> bool:
-        """Wait until it is decided; no checkpoint when it has been."""
-        if not self._decided.is_set():
-            await self._decided.wait()
-        return self._is_released
 
 
 class VenueOrders:
@@ -97,7 +80,7 @@ class VenueOrders:
 
     def prepare(self, order: ApprovedOrder, seq: int) -> HeldOrder:
         """Sign an order and write it out; its bytes leave when it is released."""
-        parked = _ParkedSubmit(order)
+        parked = ParkedSubmit(order)
         try:
             self._jobs_in.send_nowait(partial(self._submit, parked))
         except trio.WouldBlock:
@@ -122,6 +105,11 @@ class VenueOrders:
     def unfinished(self) -> tuple[tuple[ClientOrderId, InstrumentId], ...]:
         """Orders not known to have ended, requests in flight included."""
         return tuple(self._unfinished.items())
+
+    @property
+    def needs_sweep(self) -> bool:
+        """Whether an order or a dead-man timer at the venue may outlive us."""
+        return bool(self._unfinished) or (self._dead_man is not None and bool(self._dead_man.running))
 
     def heard(self, update: OrderUpdate) -> None:
         """Take note of what the account stream says of an order."""
@@ -171,13 +159,13 @@ class VenueOrders:
         except trio.WouldBlock as error:
             raise InvariantBroken(f"{self._parts.venue}: more than {_QUEUED} order requests are waiting") from error
 
-    def _let_go(self, parked: _ParkedSubmit, _word: Synced) -> None:
+    def _let_go(self, parked: ParkedSubmit, _word: Synced) -> None:
         wanted = parked.order.request
         self._unfinished[wanted.client_order_id] = wanted.instrument
         self._submitting += 1
         parked.decide(is_released=True)
 
-    async def _submit(self, parked: _ParkedSubmit) -> None:
+    async def _submit(self, parked: ParkedSubmit) -> None:
         order, parts = parked.order, self._parts
         wanted = order.request
         build = partial(parts.codec.submit, order, parts.instruments[wanted.instrument])
@@ -190,7 +178,14 @@ class VenueOrders:
             if admitted is None:
                 self._refuse(order, self._admission.no_budget())
                 return
-            answer = await self._admission.send(admitted, wanted.client_order_id)
+            wait_s = self._may_wait_s(order)
+            if wait_s <= 0:
+                self._refuse(order, TOO_OLD)
+                return
+            answer = await self._admission.send(admitted, wanted.client_order_id, wait_s)
+        except trio.TooSlowError:
+            self._refuse(order, TOO_OLD)
+            return
         except VenueUnavailable as error:
             self._refuse(order, f"not_sent: {error}")
             return
@@ -202,6 +197,12 @@ class VenueOrders:
             if not self._submitting:
                 self._none_submitting.set()
         await self._read_submit(order, answer)
+
+    def _may_wait_s(self, order: ApprovedOrder) -> float:
+        """How much longer an order may wait for its place on the wire."""
+        if order.request.purpose is not Purpose.ENTRY:
+            return float("inf")
+        return self._parts.waits.entry_age_s - (self._parts.clock.monotonic_ns() - order.approved_ns) / 1e9
 
     async def _read_submit(self, order: ApprovedOrder, answer: HttpResponse) -> None:
         wanted = order.request

@@ -297,7 +297,7 @@ async def test_what_is_held_is_told_as_of_the_beginning_of_a_reading_however_lon
         [line] = [event for event in rig.inbox.events() if isinstance(event, Reconciled)]
         held = [event for event in rig.inbox.events() if isinstance(event, BalanceSeen | PositionSeen)]
         assert {event.at_ns for event in held} == {line.begun_ns}
-        assert line.at_ns - line.begun_ns == 16_000_000_000
+        assert line.begun_ns == line.at_ns - 16_000_000_000
 
 
 def paths(rig, name):

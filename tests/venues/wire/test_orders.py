@@ -123,7 +123,7 @@ class Wire:
     def written(self, request: HttpRequest) -> WrittenRequest:
         return WrittenRequest(request, b"")
 
-    async def send(self, written: WrittenRequest, client_order_id: str) -> HttpResponse:
+    async def send(self, written: WrittenRequest, client_order_id: str, wait_s: float) -> HttpResponse:
         request = written.request
         self.sent.append((trio.current_time(), request.path, request.query))
         self.out += 1
@@ -347,3 +347,26 @@ async def test_the_sweep_is_bounded_when_the_venue_hangs(autojump_clock):
         assert trio.current_time() == 4
         assert [path for _, path, _ in wire.sent] == ["/submit/id1", "/cancel/id1"]
         assert orders.unfinished() == (("id1", A_BTC),)
+
+
+async def test_an_entry_that_waited_too_long_never_leaves_and_a_hedge_does(autojump_clock):
+    async with running(lambda _: "filled 1 t1 t2") as (orders, wire, inbox):
+        await trio.sleep(1.5)
+        submit(orders, order("late"))
+        submit(orders, order("hedge", Purpose.HEDGE))
+        await trio.sleep(1)
+
+        assert [path for _, path, _ in wire.sent] == ["/submit/hedge"]
+        assert ("late", "rejected", "too_old") in [row[1:] for row in told(inbox)]
+
+
+async def test_an_entry_that_finds_no_room_in_time_never_leaves(autojump_clock):
+    async with running(lambda _: "filled 1 t1 t2", delay_s=5.0) as (orders, wire, inbox):
+        for number in range(16):
+            submit(orders, order(f"hedge{number}", Purpose.HEDGE))
+        await trio.sleep(0.01)
+        submit(orders, order("entry"))
+        await trio.sleep(30)
+
+        assert "/submit/entry" not in [path for _, path, _ in wire.sent]
+        assert ("entry", "rejected", "too_old") in [row[1:] for row in told(inbox)]
