@@ -49,6 +49,16 @@ MEAN_GAP_S: Final = 4.0
 CALM_S: Final = 20.0
 """After the last fault, before everything is closed."""
 SETTLE_S: Final = 90.0
+PATIENT: Final = (
+    "risk.max_incidents_per_hour=1000",
+    "risk.max_consecutive_losses=1000",
+    "risk.daily_loss_krw=5000000",
+    "risk.max_drawdown_krw=5000000",
+    "risk.wallet_reopen_cooldown_s=5",
+    "risk.maint_settle_s=5",
+    "execution.incident_loss_budget_bps=5000",
+)
+"""Limits under which a storm of faults leaves it trading: with the shipped ones it would rightly stop after minutes."""
 KEYS_RECOVER_S: Final = 15.0
 """After a key works again."""
 UNSAFE: Final = 4
@@ -235,7 +245,7 @@ def prepared(root: Path, seed: int) -> Soak:
     sections = tomllib.loads(BASE.read_text(encoding="utf-8"))
     sets = [f"sim.seed={seed}", 'mode="live"', f'data_dir="{root}/data"', "monitoring.metrics_port=0"]
     sets += [f"{key}={value}" for key, value in _leaves(sections["mock"]) if not key.startswith("sim")]
-    sets += [f'arm.file="{root}/.live_trading_ok"']
+    sets += [f'arm.file="{root}/.live_trading_ok"', *PATIENT]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LIVE_TRADING": "1", "HOME": str(root)}
     line = [sys.executable, "-m", "arb", "sim", str(BASE), "--json", "--set", f"sim.seed={seed}"]
     with (root / "sim.json").open("wb") as out, (root / "sim.err").open("wb") as err:

@@ -71,7 +71,9 @@ def test_sequences_are_without_a_gap_across_segments() -> None:
     steps = all_steps()
 
     assert [step.seq for step in steps] == list(range(1, len(steps) + 1))
-    assert [segment.header.first_seq for segment in recorded()] == [segment.steps[0].seq for segment in recorded()]
+    *before, sealed = recorded()
+    assert [segment.header.first_seq for segment in before] == [segment.steps[0].seq for segment in before]
+    assert (sealed.header.first_seq, sealed.steps) == (len(steps) + 1, ())
 
 
 def test_the_comparison_notices_an_event_that_was_not_consumed() -> None:
