@@ -290,7 +290,7 @@ def test_every_refusal_of_a_table_has_one_of_the_consequences_and_only_a_definit
         assert update.reason == consequence.reason != ""
 
 
-REFUSED_KEYS = {
+REFUSED_KEYS: dict[str, list[tuple[int, Any]]] = {
     "upbit": [(401, {"error": {"name": "invalid_access_key"}}), (401, {"error": {"name": "expired_access_key"}}),
               (401, {"error": {"name": "no_authorization_ip"}}), (401, {"error": {"name": "jwt_verification"}})],
     "binance_spot": [(400, {"code": -1022, "msg": ""}), (400, {"code": -2014, "msg": ""}), (401, {"code": -2015})],
