@@ -47,9 +47,7 @@ def keep_house(
     deleted = tuple(path.name for path in _expired(paths, limit_ns) if path in closed)
     for name in deleted:
         (directory / name).unlink(missing_ok=True)
-    compressed = tuple(
-        path.name for path in closed if path.suffix == ".journal" and path.name not in deleted
-    )
+    compressed = tuple(path.name for path in closed if path.suffix == ".journal" and path.name not in deleted)
     for name in compressed:
         _compress(directory / name)
     return Upkeep(compressed=compressed, deleted=deleted, free_bytes=shutil.disk_usage(directory).free)

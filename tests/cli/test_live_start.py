@@ -40,7 +40,7 @@ def start(served: dict[str, dict[str, str]], data: Path, *words: str, **environ:
     for venue in VENUES:
         one = served[venue]
         places += [f"venues.{venue}.{name}_url={one[name]}" for name in ("rest", "ws", "ws_private")]
-        places += [f"venues.{venue}.{name}={one[name]}" for name in ("key", "secret")]
+        environ |= {f"ARB__VENUES__{venue.upper()}__{name.upper()}": one[name] for name in ("key", "secret")}
     places += [f"fx.bank_url={served['dunamu']['rest']}", f"data_dir={data}/{{mode}}", f"arm.file={data}/ok"]
     places += ["monitoring.metrics_port=0", *(f"strategy.convergence.{timer}" for timer in TIMERS)]
     sets = [word for place in places for word in ("--set", place)]

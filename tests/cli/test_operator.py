@@ -31,7 +31,7 @@ def arb(running: Running, *words: str) -> subprocess.CompletedProcess[str]:
     """A command for the engine of a directory."""
     name, *more = words
     line = [sys.executable, "-m", "arb", name, str(LIVE), "--set", f"data_dir={running.data}", *more]
-    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | running.more
     return subprocess.run(line, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
@@ -211,21 +211,22 @@ def test_flatten_starts_an_engine_that_closes_and_leaves(killed: Running, venues
 def test_real_orders_are_permitted_taken_back_and_refused_on_what_nobody_can_explain(
     start: Starter, served: Served, tmp_path: Path
 ) -> None:
-    keys = [f"venues.{v}.{key}={served[v][key]}" for v in TRADED for key in ("key", "secret")]
-    keys += [f"venues.{v}.ws_private_url={served[v]['ws_private']}" for v in TRADED]
+    keys = {f"ARB__VENUES__{v.upper()}__{key.upper()}": served[v][key] for v in TRADED for key in ("key", "secret")}
+    more = {"LIVE_TRADING": "1", **keys}
+    streams = [f"venues.{v}.ws_private_url={served[v]['ws_private']}" for v in TRADED]
     spot = f"venues.binance_spot.rest_url={served['binance_spot']['rest']}"
-    words = words_of(served, "live", *keys, spot, f"arm.file={tmp_path / 'ok'}")
+    words = words_of(served, "live", *streams, spot, f"arm.file={tmp_path / 'ok'}")
     permit = ("arm", *words, "--yes", "--upbit-no-withdrawal")
     data = tmp_path / "{mode}"
 
-    before = start("live", *words, data=data, live_trading="1")
+    before = start("live", *words, data=data, more=more)
     before.until_ready()
     assert "permission_file_missing" in before.said()
     before.send(signal.SIGTERM)
     assert before.code() == 0
 
     answer(before, *permit)
-    running = start("armed", *words, data=data, live_trading="1")
+    running = start("armed", *words, data=data, more=more)
     running.until(lambda: "ARMED" in running.said(), "arming")
     assert answer(running, "disarm", *words)["is_armed"] is False
     assert not (tmp_path / "ok").exists()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -50,6 +50,8 @@ class Running:
     out: Path
     began_s: float
     asked_s: float = 0.0
+    more: dict[str, str] = attrs.field(factory=dict)
+    """What its environment held besides."""
 
     def said(self) -> str:
         """Everything on its console so far."""
@@ -111,7 +113,7 @@ class Starter:
         data: Path | None = None,
         port: int = 0,
         code: str | None = None,
-        live_trading: str | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> Running:
         directory = data or self._root / name
         out = self._root / f"{name}.out"
@@ -120,10 +122,10 @@ class Starter:
         line = [sys.executable, *program, "run", "config/live.toml"]
         line += [word for one in sets for word in ("--set", one)]
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-        environ |= {} if live_trading is None else {"LIVE_TRADING": live_trading}
+        environ |= more or {}
         with out.open("wb") as file:
             process = subprocess.Popen([*line, *words], cwd=ROOT, env=environ, stdout=file, stderr=file)
-        self._started.append(Running(process, directory, out, time.monotonic()))
+        self._started.append(Running(process, directory, out, time.monotonic(), more=dict(more or {})))
         return self._started[-1]
 
     def end(self) -> None:

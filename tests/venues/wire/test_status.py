@@ -190,19 +190,19 @@ async def test_a_venue_that_does_not_tell_is_not_asked(autojump_clock: MockClock
 async def test_a_venue_that_takes_no_orders_is_down_and_up_again_with_its_connections(
     autojump_clock: MockClock,
 ) -> None:
-    async with open_town() as town, trio.open_nursery() as nursery:
+    gate = trio.Event()
+    async with open_town() as town:
         inbox, clock = Inbox(), town.clock
         board = VenueStatusBoard(VenueId("upbit"), clock, inbox)
         endpoint, _ = split_url(town.served["upbit"].rest)
         target = OrderTarget(venue=VenueId("upbit"), endpoint=endpoint)
-        gate = trio.Event()
 
         async def dial(endpoint: Endpoint) -> trio.abc.Stream:
             if not gate.is_set():
                 raise ConnectionRefusedError
             return await town.network(endpoint)
 
-        async with open_order_http(target, dialer=dial) as wire:
+        async with open_order_http(target, dialer=dial) as wire, trio.open_nursery() as nursery:
             nursery.start_soon(watch_order_lines, board, wire, 0.5)
             await trio.sleep(2)
             assert statuses(inbox) == []
