@@ -27,6 +27,7 @@ PLAIN_S: Final = 10.0
 KST_S: Final = 9 * 3600
 WIDE: Final = 100
 """From this many columns on a trade's line has room for currencies."""
+_QUOTED_DIGITS: Final = 8
 _STATE_STYLES: Final = {"REDUCING": "yellow", "HALTED": "bold red", "FROZEN": "bold red"}
 _LEVEL_STYLES: Final = {"warn": "yellow", "error": "bold red", "critical": "bold red"}
 
@@ -113,13 +114,21 @@ def trade_line(console: Console, values: Mapping[str, Cell], wall_ns: int) -> No
         console.print(text, soft_wrap=True)
 
 
+def _price(value: Cell) -> str:
+    """A quote as it is; a mean of several without the digits that no venue quotes."""
+    if value is None:
+        return number(value)
+    exact = Decimal(str(value))
+    return number(round(exact, max(0, _QUOTED_DIGITS - 1 - exact.adjusted())))
+
+
 def trade_text(values: Mapping[str, Cell], wall_ns: int, *, is_wide: bool) -> Text:
     """When, what, how much, at which prices, what a trade of inventory caught, what came of a close and why."""
     kind = str(values["kind"])
     text = Text(f"{kst(wall_ns)} ")
     text.append(f"{kind:<5}", style="cyan" if kind == "OPEN" else "magenta")
     text.append(f" {values.get('pair', ''):<4} {values.get('direction', '')} {number(values.get('qty'))} ")
-    a, b = number(values.get("price_a")), number(values.get("price_b"))
+    a, b = _price(values.get("price_a")), _price(values.get("price_b"))
     text.append(f"@ {a} KRW / {b} USDT" if is_wide else f"{a}/{b}")
     if (caught := values.get("captured_krw")) is not None:
         text.append(f" caught {float(caught):+,.0f} KRW")

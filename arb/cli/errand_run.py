@@ -1,19 +1,25 @@
 """The course of an errand within a run: told when the venues have been read, watched until done, then the end.
 
-Owns: which turn an errand is at.
+Owns: which turn an errand is at; its line in the audit, and that it reports whatever else went wrong once it is done.
 Never: decides what an errand is (`errand.py`) or when a run ends for another reason.
 Units: monotonic nanoseconds.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable
+
+from rich.console import Console
 
 from arb.cli.errand import Errand
 from arb.domain.events import Command, Event
 from arb.engine import Engine
 from arb.ports import Clock
-from arb.supervision.stopping import Stop, StopRequest
+from arb.supervision.stopping import Reason, Stop, StopRequest
+
+safety = logging.getLogger("arb.safety")
 
 
 class ErrandRun:
@@ -59,3 +65,25 @@ class ErrandRun:
         for command in self._commands:
             self._put(command)
         self._is_told = not self._commands
+
+
+def errand_ended(run: ErrandRun, engine: Engine, console: Console, reason: Reason) -> int:
+    """Its line in the audit, as a running engine writes one; its report, unless the run broke off; the exit code."""
+    errand, memory = run.errand, engine.memory
+    is_done = run.is_done and reason.stop in (Stop.GRACEFUL, Stop.FAILED)
+    code = errand.report(engine, console, run.is_done) if is_done or reason.stop is Stop.GRACEFUL else 0
+    safety.warning(
+        "operator_command",
+        extra={
+            "command": " ".join((errand.name, *(kind.value for kind in errand.kinds if kind.value != errand.name))),
+            "pair": errand.pair or "",
+            "operator": errand.operator,
+            "uid": os.geteuid(),
+            "reason": errand.reason,
+            "result": "applied" if is_done else "refused",
+            "seq": memory.seq,
+            "trading_state": memory.causes.state.value,
+            "words": reason.text,
+        },
+    )
+    return code if reason.stop is Stop.GRACEFUL else reason.stop.exit_code

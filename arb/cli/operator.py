@@ -23,6 +23,7 @@ from arb.cli.arguments import add_config
 from arb.cli.console import KST_S, number
 from arb.cli.control import operator_name, reach
 from arb.cli.offline import tell_next_start
+from arb.cli.schema import Mode
 from arb.cli.settings import Loaded, load_settings
 from arb.domain.errors import ConfigError
 from arb.supervision.control import Peer, audited_name
@@ -126,7 +127,10 @@ def say(what: Asked, answer: ControlAnswer, *, is_running: bool) -> None:
     what.console.print(f"{answer.applied}{step}", soft_wrap=True)
     if not is_running:
         when = "would be in force" if what.request.dry_run else "is in force"
-        what.console.print(f"no engine runs on {what.root}; it {when} from the next start on", soft_wrap=True)
+        since = f"it {when} from the next start on"
+        if what.loaded.settings.mode is Mode.MOCK:
+            since = "the next start in mock begins anew and forgets it"
+        what.console.print(f"no engine runs on {what.root}; {since}", soft_wrap=True)
     say_state(what.console, answer)
 
 

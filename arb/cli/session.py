@@ -28,6 +28,7 @@ from arb.cli.data_dir import DataDir, claim, locked_data_dir
 from arb.cli.ending import ending
 from arb.cli.engine_config import engine_config
 from arb.cli.errand import Errand
+from arb.cli.errand_run import errand_ended
 from arb.cli.evaluation import Evaluations, explain
 from arb.cli.lineup import foundations, stop_after, trading_tasks
 from arb.cli.observers import observers
@@ -128,9 +129,8 @@ async def _main(
         reason = await supervise(_plan(parts, wishes, console, heartbeat, dead_man))
     finally:
         dead_man.end()
-    if parts.errand is not None and reason.stop is Stop.GRACEFUL:
-        code = parts.errand.errand.report(parts.engine, console, parts.errand.is_done)
-        return Ended(reason, code)
+    if parts.errand is not None:
+        return Ended(reason, errand_ended(parts.errand, parts.engine, console, reason))
     if wishes.is_once and reason.stop is Stop.GRACEFUL:
         explain(console, parts.engine)
     goes_on = bool(parts.shadow_because) and reason.stop is Stop.GRACEFUL and parts.stop.asked_count == 1

@@ -31,8 +31,6 @@ from arb.venues.simulated.recorded import RecordedMarket
 from arb.venues.simulated.world import WorldPlan
 from arb.venues.wire.simulation import ServedVenue, SimParams, serve_simulation
 
-NAME = "sim"
-HELP = "serve the simulated venues alone"
 FX_BOOK = InstrumentId("upbit:KRW-USDT")
 VENUES = (*MODELS, VenueId("dunamu"))
 

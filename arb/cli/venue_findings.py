@@ -38,6 +38,9 @@ WITHIN_S: Final = 15.0
 EXPIRES_SOON_MS: Final = 14 * 86_400_000
 _BOOK_LEVELS: Final = 5
 _HALF_SECOND_MS: Final = 500
+_UNREAD: Final = (
+    "try again; is the venue's rest_url right? what Binance tells about a key comes from venues.binance_spot.rest_url"
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -189,7 +192,7 @@ async def _account_findings(surgery: Surgery, access: VenueAccess) -> list[Findi
         remedy = "is it this venue's key, not expired, and is this machine's address allowed?"
         return [wrong("key", venue, f"refused: {error.detail}", remedy)]
     except (VenueUnavailable, ProtocolError) as error:
-        return [wrong("account", venue, f"cannot be read: {error.detail}", "try again; see the runbook for the code")]
+        return [wrong("account", venue, f"cannot be read: {error.detail}", _UNREAD)]
     return findings
 
 

@@ -59,6 +59,12 @@ def test_a_number_shows_every_digit_that_counts_and_no_exponent(value: Cell, tex
     assert number(value) == text
 
 
+def test_a_mean_price_of_several_executions_ends_where_quotes_do() -> None:
+    mean = OPENED | {"price_a": Decimal("148823692.30769231"), "price_b": Decimal("102888.24271749")}
+
+    assert trade_text(mean, WALL_NS, is_wide=True).plain.endswith("@ 148,823,692 KRW / 102,888.24 USDT")
+
+
 def test_times_are_those_of_seoul() -> None:
     assert kst(WALL_NS) == "15:33:36"
     assert kst(WALL_NS + 9 * 3_600_000_000_000) == "00:33:36"

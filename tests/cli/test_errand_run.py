@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 import pytest
 import trio
 from rich.console import Console
 from trio.testing import MockClock
 
+from arb.cli.engine_config import engine_config
 from arb.cli.errand import Errand
-from arb.cli.errand_run import ErrandRun
+from arb.cli.errand_run import ErrandRun, errand_ended
+from arb.cli.settings import load_settings
 from arb.domain.events import Command, CommandKind, Event, Tick
 from arb.engine import Engine
 from arb.supervision.clock import AnchoredClock
-from arb.supervision.stopping import Stop, StopRequest
+from arb.supervision.stopping import Reason, Stop, StopRequest
+
+SETTINGS = load_settings(
+    Path(__file__).resolve().parents[2] / "config" / "live.toml", overrides=(), flags={}, environ={}
+).settings
 
 
 @attrs.define
@@ -116,3 +124,30 @@ async def test_what_is_not_done_in_time_ends_the_run_and_says_so(autojump_clock:
     assert not errand.run.is_done
     assert errand.stop.reason is not None
     assert "not done within 30 s" in errand.stop.reason.text
+
+
+@pytest.mark.parametrize(
+    ("stop", "is_done", "code", "is_told", "result"),
+    [
+        (Stop.GRACEFUL, True, 4, True, "applied"),
+        (Stop.GRACEFUL, False, 4, True, "refused"),
+        (Stop.FAILED, True, 1, True, "applied"),
+        (Stop.FAILED, False, 1, False, "refused"),
+        (Stop.UNSAFE, True, 4, False, "refused"),
+    ],
+)
+async def test_an_errand_that_was_done_is_reported_whatever_else_the_end_found_and_each_is_in_the_audit(
+    stop: Stop, is_done: bool, code: int, is_told: bool, result: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    it, said = course(CommandKind.ADOPT), list[bool]()
+
+    def report(_engine: Engine, _console: Console, was_done: bool) -> int:
+        said.append(was_done)
+        return 4
+
+    it.run.errand, it.run.is_done = attrs.evolve(it.run.errand, report=report), is_done
+
+    assert errand_ended(it.run, Engine(engine_config(SETTINGS, 0)), Console(quiet=True), Reason(stop, "why")) == code
+    assert said == ([is_done] if is_told else [])
+    line = next(record for record in caplog.records if record.message == "operator_command")
+    assert (vars(line)["command"], vars(line)["result"], vars(line)["words"]) == ("flatten adopt", result, "why")
