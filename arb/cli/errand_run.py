@@ -82,7 +82,7 @@ def errand_ended(run: ErrandRun, engine: Engine, console: Console, reason: Reaso
             "reason": errand.reason,
             "result": "applied" if is_done else "refused",
             "seq": memory.seq,
-            "trading_state": memory.causes.state.value,
+            "trading_state": memory.causes.state.name,
             "words": reason.text,
         },
     )

@@ -129,7 +129,7 @@ def say(what: Asked, answer: ControlAnswer, *, is_running: bool) -> None:
         when = "would be in force" if what.request.dry_run else "is in force"
         since = f"it {when} from the next start on"
         if what.loaded.settings.mode is Mode.MOCK:
-            since = "the next start in mock begins anew and forgets it"
+            since = "in mock nothing is in force from the next start on: it begins anew"
         what.console.print(f"no engine runs on {what.root}; {since}", soft_wrap=True)
     say_state(what.console, answer)
 
