@@ -102,7 +102,7 @@ def _order_view(turn: Turn, pair: Pair, wish: WishedOrder) -> ApprovalView:
     is_entry = wish.purpose is Purpose.ENTRY
     most = limits.max_position_krw if is_entry else limits.max_total_krw
     reference = touched(turn, pair, wish.leg, wish.side) or wish.expected_price
-    quote_krw = Decimal(1) if instrument.quote == "KRW" else decimal_of(memory.fx.mid)
+    quote_krw = Decimal(1) if instrument.quote == "KRW" else decimal_of(memory.fx.known_mid)
     if wish.is_closing:
         most = max(most, _held_qty(turn, pair, wish.leg) * reference * quote_krw)
     return ApprovalView(
