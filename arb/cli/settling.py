@@ -39,7 +39,7 @@ from arb.risk.trading_state import OPERATOR, Cause
 from arb.supervision.clock import tick
 from arb.supervision.decision import decide
 from arb.supervision.stopping import Stop
-from arb.venues.wire.setup import read_permission
+from arb.venues.wire.setup import read_fees, read_permission
 
 log = logging.getLogger("arb.root")
 safety = logging.getLogger("arb.safety")
@@ -183,6 +183,7 @@ async def read_keys(parts: Assembly) -> tuple[KeyFacts, ...]:
 
 
 async def _key(parts: Assembly, access: VenueAccess) -> KeyFacts:
+    """Where another venue tells what the key may do, the one that takes the orders has to accept it too."""
     venue, credentials, account = access.spec.venue, access.urls.credentials, access.spec.account
     if credentials is None or account is None:
         return KeyFacts(venue=venue, is_configured=False)
@@ -193,6 +194,8 @@ async def _key(parts: Assembly, access: VenueAccess) -> KeyFacts:
     try:
         async with open_teller(parts, access) as http:
             told = await read_permission(protocol, http, access.stamp)
+        if access.spec.wallets_at is not None:
+            await read_fees(protocol, access.http, tuple(access.instruments.values())[:1], access.stamp)
     except CredentialsRefused:
         return KeyFacts(venue=venue, is_configured=True, is_accepted=False)
     except (VenueUnavailable, ProtocolError) as error:

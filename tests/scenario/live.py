@@ -36,7 +36,7 @@ from arb.cli.settings import Loaded, load_settings
 from arb.cli.sim import listed_everywhere, sim_params
 from arb.cli.surroundings import Surroundings
 from arb.domain.events import Command, CommandKind
-from arb.domain.ids import RunId
+from arb.domain.ids import PairId, RunId
 from arb.engine import Engine
 from arb.supervision.clock import AnchoredClock
 from arb.supervision.control_view import is_read_since
@@ -288,10 +288,10 @@ def deciding(kind: CommandKind) -> Errand:
     )  # fmt: skip
 
 
-def commanded(parts: Assembly, kind: CommandKind) -> None:
-    """An operator says so to the running engine."""
+def commanded(parts: Assembly, kind: CommandKind, pair: PairId | None = None) -> None:
+    """An operator says so to the running engine, of one pair or of all."""
     now_ns = parts.around.clock.monotonic_ns()
-    parts.sink.put_account(Command(at_ns=now_ns, kind=kind, operator="test", reason="a test"))
+    parts.sink.put_account(Command(at_ns=now_ns, kind=kind, pair=pair, operator="test", reason="a test"))
 
 
 def in_live_world(

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from arb.domain.errors import ConfigError
-from arb.domain.events import CommandKind
+from arb.domain.events import CommandKind, StorageSeen
 from arb.domain.ids import InstrumentId
 from arb.domain.order import OrderType, Side, TimeInForce
 from arb.risk.trading_state import Cause
@@ -29,12 +29,17 @@ LOOK_S: Final = 0.05
 LOOKS: Final = 1_200
 
 
-async def killed_when(is_time: Callable[[Life], bool], life: Life) -> None:
-    """Die as soon as something is so, or soon after it should have been."""
+async def looked_until(is_time: Callable[[Life], bool], life: Life) -> None:
+    """Wait until something is so, or for as long as it should have taken."""
     for _ in range(LOOKS):
         await trio.sleep(LOOK_S)
         if is_time(life):
             break
+
+
+async def killed_when(is_time: Callable[[Life], bool], life: Life) -> None:
+    """Die as soon as something is so, or soon after it should have been."""
+    await looked_until(is_time, life)
     life.kill()
 
 
@@ -50,13 +55,14 @@ async def left_open(world: LiveWorld) -> Life:
     return life
 
 
-async def refused(world: LiveWorld, words: str) -> None:
+async def refused(world: LiveWorld, words: str, beside: Callable[[Life], Awaitable[None]] | None = None) -> Life:
     """The next start ends with exit code 4 before the first order, and names what is wrong."""
-    life = await world.run(seconds=5.0)
+    life = await world.run(seconds=5.0, beside=beside)
     assert life.reason is not None
     assert (life.reason.stop, life.reason.stop.exit_code) == (Stop.UNSAFE, 4), life.reason
     assert words in life.reason.text, life.reason.text
     assert [one for one in life.moments if one.name.endswith("order leaves")] == []
+    return life
 
 
 async def adl(world: LiveWorld) -> None:
@@ -181,5 +187,59 @@ def test_what_an_operator_ordered_outlives_the_process_until_resume(
         life = await world.run(seconds=25.0, beside=resume)
         assert not life.engine.memory.causes.has(cause)
         assert sum(len(ledger["orders"]) for ledger in world.ledgers().values()) > before
+
+    in_live_world(tmp_path, scenario)
+
+
+async def lost_too_much(world: LiveWorld) -> Life:
+    """A run that closed a position at a loss larger than a day's may be."""
+
+    def is_reached(life: Life) -> bool:
+        return life.engine.memory.causes.has(Cause.DAILY_LOSS)
+
+    async def closed_then_dead(life: Life) -> None:
+        await looked_until(is_open, life)
+        commanded(life.parts, CommandKind.FLATTEN, life.engine.open_positions()[0].pair)
+        await killed_when(is_reached, life)
+
+    return await world.run(beside=closed_then_dead, overrides=["risk.daily_loss_krw=1"])
+
+
+async def disk_was_full(world: LiveWorld) -> Life:
+    """A run that could not write its tables any more, while it held a position."""
+
+    async def full_then_dead(life: Life) -> None:
+        await looked_until(is_open, life)
+        full = StorageSeen(at_ns=life.parts.around.clock.monotonic_ns(), is_low=False, is_full=True, detail="a test")
+        life.parts.sink.put_account(full)
+        await trio.sleep(1.0)
+        life.kill()
+
+    return await world.run(beside=full_then_dead)
+
+
+@pytest.mark.parametrize(
+    ("happens", "cause"),
+    [(lost_too_much, Cause.DAILY_LOSS), (disk_was_full, Cause.STORAGE_FULL)],
+    ids=["reducing", "halted"],
+)
+def test_what_a_limit_put_in_force_outlives_the_process_until_resume(
+    tmp_path: Path, happens: Callable[[LiveWorld], Awaitable[Life]], cause: Cause
+) -> None:
+    async def scenario(world: LiveWorld) -> None:
+        assert (await happens(world)).engine.memory.causes.has(cause)
+        await trio.sleep(REST_S)
+
+        async def resume(life: Life) -> None:
+            await trio.sleep(15.0)
+            assert life.engine.memory.causes.has(cause)
+            assert [one.name for one in life.moments if one.name.endswith("decided")] == []
+            commanded(life.parts, CommandKind.RESUME)
+
+        life = await world.run(seconds=35.0, beside=resume)
+        assert life.parts.missing == ()
+        assert not life.engine.memory.causes.has(cause)
+        assert "entry decided" in {one.name for one in life.moments}
+        await agrees(world, life)
 
     in_live_world(tmp_path, scenario)
