@@ -271,19 +271,18 @@ def test_in_mock_mode_it_serves_its_own_venues_and_finds_nothing_wrong(tmp_path,
     assert out.rstrip().endswith("doctor: OK")
 
 
-def live_against(served: dict[str, ServedVenue], tmp_path: Path, **changes: str) -> Loaded:
+def live_against(served: dict[str, ServedVenue], tmp_path: Path, **keys: str) -> Loaded:
+    environ: dict[str, str] = {}
     values = {"data_dir": str(tmp_path), "monitoring.metrics_port": "0", "arm.file": str(tmp_path / "ok")}
     for venue in (UPBIT, SPOT, USDM):
         one = served[venue]
         assert one.credentials is not None
-        values |= {
-            f"venues.{venue}.rest_url": one.rest,
-            f"venues.{venue}.key": one.credentials.key,
-            f"venues.{venue}.secret": one.credentials.secret,
-        }
+        values[f"venues.{venue}.rest_url"] = one.rest
+        prefix = f"ARB__VENUES__{venue.upper()}"
+        environ |= {f"{prefix}__KEY": one.credentials.key, f"{prefix}__SECRET": one.credentials.secret}
     values["fx.bank_url"] = served["dunamu"].rest
-    sets = [f"{name}={value}" for name, value in (values | changes).items()]
-    return load_settings(LIVE, overrides=sets, flags={"mode": "live"}, environ={})
+    sets = [f"{name}={value}" for name, value in values.items()]
+    return load_settings(LIVE, overrides=sets, flags={"mode": "live"}, environ=environ | keys)
 
 
 async def test_against_venues_of_another_process_it_reads_keys_and_accounts_and_changes_nothing(tmp_path):
@@ -302,7 +301,7 @@ async def test_against_venues_of_another_process_it_reads_keys_and_accounts_and_
             assert found["permission " + str(tmp_path / "ok")] == found["environment LIVE_TRADING"] == "ok"
             assert "error" not in found.values()
 
-        wrong_key = live_against(served, tmp_path, **{"venues.binance_usdm.secret": "not-the-secret"})
+        wrong_key = live_against(served, tmp_path, ARB__VENUES__BINANCE_USDM__SECRET="not-the-secret")
         found = dict(states(await everything(wrong_key, {}, UID, is_quiet=True)))
         assert found["key upbit"] == "ok"
         assert "error" in (found.get("key binance_usdm"), found.get("account binance_usdm"))

@@ -34,7 +34,7 @@ def start(served: dict[str, dict[str, str]], data: Path) -> subprocess.Popen[str
     keys = [f"venues.{venue}.{key}_url={served[venue][key]}" for venue in venues for key in ("rest", "ws")]
     keys += [f"fx.bank_url={served['dunamu']['rest']}", f"data_dir={data}", "monitoring.metrics_port=0"]
     keys += [f"strategy.convergence.{timer}" for timer in TIMERS]
-    words = [sys.executable, "-m", "arb", "run", str(LIVE), "--mode", "paper", "--max-runtime", "25"]
+    words = [sys.executable, "-m", "arb", "run", str(LIVE), "--mode", "paper", "--max-runtime", "60"]
     words += [word for key in keys for word in ("--set", key)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
@@ -49,15 +49,16 @@ def test_paper_trades_whole_round_trips_against_venues_elsewhere(
 ) -> None:
     process = start(served, tmp_path)
     assert process.stdout is not None
-    told = ""
-    while "CLOSE" not in told and (line := process.stdout.readline()):
+    told = line = ""
+    while ("CLOSE" not in line or "unwound" in line) and (line := process.stdout.readline()):
         told += line
     process.send_signal(signal.SIGTERM)
     rest, errors = process.communicate(timeout=20)
 
     assert (process.returncode, errors) == (0, ""), told + rest
     assert "paper: real market data, fills modelled here" in told
-    closed = {row["position"] for row in rows(tmp_path, "trades") if row["kind"] == "CLOSE"}
+    ended = [row for row in rows(tmp_path, "trades") if row["kind"] == "CLOSE"]
+    closed = {row["position"] for row in ended if row["reason"] != "unwound"}
     assert closed
     fills = [row for row in rows(tmp_path, "fills") if row["position"] in closed]
     assert {(row["venue"], row["side"]) for row in fills} == {
