@@ -105,6 +105,8 @@ async def _watch(what: Asked, first: ControlAnswer, timeout_s: float) -> Control
     Raises:
         TransientError: the engine is gone.
     """
+    if is_flat(first, what.request.pair):
+        return first
     status = msgspec.structs.replace(what.request, command=STATUS)
     last = first
     with _progress(what.screen()) as progress:
