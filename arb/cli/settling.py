@@ -39,6 +39,7 @@ from arb.risk.trading_state import OPERATOR, Cause
 from arb.supervision.clock import tick
 from arb.supervision.decision import decide
 from arb.supervision.stopping import Stop
+from arb.venues.spec import KeyPermissions
 from arb.venues.wire.setup import read_fees, read_permission
 
 log = logging.getLogger("arb.root")
@@ -46,6 +47,7 @@ safety = logging.getLogger("arb.safety")
 
 
 TICK_S: Final = 0.5
+KEY_TRIES: Final = 2
 
 
 async def settle(parts: Assembly, *, task_status: trio.TaskStatus[None]) -> None:
@@ -183,25 +185,38 @@ async def read_keys(parts: Assembly) -> tuple[KeyFacts, ...]:
 
 
 async def _key(parts: Assembly, access: VenueAccess) -> KeyFacts:
-    """Where another venue tells what the key may do, the one that takes the orders has to accept it too."""
-    venue, credentials, account = access.spec.venue, access.urls.credentials, access.spec.account
-    if credentials is None or account is None:
-        return KeyFacts(venue=venue, is_configured=False)
+    """What is known of a key; a question that grew too old before it could leave is asked once more."""
+    venue, is_configured = access.spec.venue, access.urls.credentials is not None
     fault = parts.account_faults.get(venue)
     if fault is not None and fault.is_refused:
-        return KeyFacts(venue=venue, is_configured=True, is_accepted=False)
+        return KeyFacts(venue=venue, is_configured=is_configured, is_accepted=False)
+    for _ in range(KEY_TRIES if is_configured else 0):
+        try:
+            return key_facts(venue, await _told_of(parts, access), is_accepted=True)
+        except CredentialsRefused:
+            return KeyFacts(venue=venue, is_configured=True, is_accepted=False)
+        except (VenueUnavailable, ProtocolError) as error:
+            log.warning("key_not_read", extra={"venue": venue, "error": str(error)})
+    return KeyFacts(venue=venue, is_configured=is_configured)
+
+
+async def _told_of(parts: Assembly, access: VenueAccess) -> KeyPermissions | None:
+    """What the key may do. Where another venue tells it, the one that takes the orders has to accept the key too.
+
+    Raises:
+        CredentialsRefused: one of them does not accept it.
+        VenueUnavailable: no answer.
+        ProtocolError: an answer cannot be understood.
+    """
+    credentials, account = access.urls.credentials, access.spec.account
+    assert credentials is not None
+    assert account is not None
     protocol = account.account(credentials, tuple(access.instruments.values()))
-    try:
-        async with open_teller(parts, access) as http:
-            told = await read_permission(protocol, http, access.stamp)
-        if access.spec.wallets_at is not None:
-            await read_fees(protocol, access.http, tuple(access.instruments.values())[:1], access.stamp)
-    except CredentialsRefused:
-        return KeyFacts(venue=venue, is_configured=True, is_accepted=False)
-    except (VenueUnavailable, ProtocolError) as error:
-        log.warning("key_not_read", extra={"venue": venue, "error": str(error)})
-        return KeyFacts(venue=venue, is_configured=True)
-    return key_facts(venue, told, is_accepted=True)
+    async with open_teller(parts, access) as http:
+        told = await read_permission(protocol, http, access.stamp)
+    if access.spec.wallets_at is not None:
+        await read_fees(protocol, access.http, tuple(access.instruments.values())[:1], access.stamp)
+    return told
 
 
 async def keep_armed(parts: Assembly) -> None:

@@ -64,7 +64,7 @@ T = TypeVar("T")
 BUILD = "live"
 VENUES = ("upbit", "binance_usdm")
 TRADED = ("upbit", "binance_usdm", "binance_spot")
-MARKET = MarketPlan(cadence_ms=200, trade_probability=0.05)
+MARKET = MarketPlan(cadence_ms=400, trade_probability=0.05)
 TIMERS = (
     "strategy.convergence.fair_bps=0",
     "strategy.convergence.min_hold_s=0",

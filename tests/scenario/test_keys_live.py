@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from arb.supervision.stopping import Stop
+from arb.venues.simulated.dialect_binance_usdm import BinanceUsdmDialect
 from arb.venues.simulated.models import FaultKind
 from tests.scenario.dying import Life
 from tests.scenario.live import VENUES, LiveWorld, in_live_world
@@ -19,6 +20,9 @@ from tests.scenario.test_recovery_live import killed_when, left_open, refused
 
 FOR_GOOD_S: Final = 1e6
 LATER_S: Final = 0.5
+A_MINUTE_S: Final = 60.0
+ENOUGH_FOR_ALL_ELSE: Final = 400
+"""Of the venue's weight per minute: what a start spends before it asks for the key."""
 OVERRIDES: Final = ("watchdog.startup_grace_s=10", "execution.unknown_grace_s=4")
 """A start compares what the venues hold no sooner than so long after the last execution."""
 
@@ -126,5 +130,19 @@ def test_a_key_that_may_withdraw_makes_a_shadow_where_nothing_is_open(tmp_path: 
         world.strike("binance_spot", FaultKind.KEY_WITHDRAWS, FOR_GOOD_S)
         await trio.sleep(1.0)
         await went_on_as_shadow(world, "withdrawal_permitted:binance_usdm", None)
+
+    in_live_world(tmp_path, scenario)
+
+
+def test_a_key_that_waited_too_long_for_the_budget_of_its_venue_is_asked_for_anew(tmp_path: Path) -> None:
+    async def scenario(world: LiveWorld) -> None:
+        counter = world.simulation.fronts["binance_usdm"].dialect
+        assert isinstance(counter, BinanceUsdmDialect)
+        await trio.sleep(1.0)
+        counter.budgets.weight.take(counter.budgets.weight.limit - ENOUGH_FOR_ALL_ELSE, world.clock.wall_ns())
+        life = await world.run(seconds=1.0)
+        assert life.began_trading_s is not None, life.parts.shadow_because
+        assert life.began_trading_s - life.began_s > A_MINUTE_S / 2
+        assert life.parts.missing == ()
 
     in_live_world(tmp_path, scenario)

@@ -25,6 +25,8 @@ from tests.scenario.live import VENUES, LiveWorld, in_live_world
 
 REST_S: Final = 8.0
 """Between two runs: a venue's budget of requests is for a few starts per minute."""
+BUDGET_S: Final = 60.0
+"""After so long a venue has forgotten what was asked of it."""
 TRADE_S: Final = 0.3
 """An entry or exit is over so soon after it was decided."""
 SETTLE_S: Final = 20.0
@@ -129,7 +131,7 @@ async def at_random(world: LiveWorld, *, seed: int) -> None:
         life = await world.run(beside=trouble, keep=chance.choice(list(Keep)))
         assert life.reason is None, life.reason
         await trio.sleep(chance.uniform(0.0, REST_S))
-    await trio.sleep(2 * REST_S)
+    await trio.sleep(BUDGET_S)
     await agrees(world, await world.run(seconds=30.0))
 
 

@@ -27,6 +27,8 @@ from tests.scenario.test_kill import REST_S, agrees
 
 LOOK_S: Final = 0.05
 LOOKS: Final = 1_200
+WRITTEN_S: Final = 1.0
+"""So much later a step is on the disk."""
 
 
 async def looked_until(is_time: Callable[[Life], bool], life: Life) -> None:
@@ -200,7 +202,9 @@ async def lost_too_much(world: LiveWorld) -> Life:
     async def closed_then_dead(life: Life) -> None:
         await looked_until(is_open, life)
         commanded(life.parts, CommandKind.FLATTEN, life.engine.open_positions()[0].pair)
-        await killed_when(is_reached, life)
+        await looked_until(is_reached, life)
+        await trio.sleep(WRITTEN_S)
+        life.kill()
 
     return await world.run(beside=closed_then_dead, overrides=["risk.daily_loss_krw=1"])
 
@@ -212,7 +216,7 @@ async def disk_was_full(world: LiveWorld) -> Life:
         await looked_until(is_open, life)
         full = StorageSeen(at_ns=life.parts.around.clock.monotonic_ns(), is_low=False, is_full=True, detail="a test")
         life.parts.sink.put_account(full)
-        await trio.sleep(1.0)
+        await trio.sleep(WRITTEN_S)
         life.kill()
 
     return await world.run(beside=full_then_dead)
