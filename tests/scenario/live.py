@@ -78,6 +78,8 @@ TIMERS = (
     "execution.position_check_s=5",
 )
 """What minutes of a generated market need; no threshold of a price."""
+LONGEST_S = 300.0
+"""No run of a test lasts so long."""
 QUIET = ("monitoring.enabled=false", "fx.bank=static", "fx.bank_rate=1443")
 
 
@@ -141,6 +143,7 @@ class LiveWorld:
 
         Raises:
             UnsafeToTrade: what an earlier run left cannot be taken up.
+            trio.TooSlowError: it does not end.
         """
         loaded = self.loaded(*overrides)
         with locked_data_dir(self.data.root) as data:
@@ -161,7 +164,8 @@ class LiveWorld:
                 recovered=recovered,
                 wanted_errand=errand,
             )
-            await self._live(life, seconds, tasks, beside)
+            with trio.fail_after(LONGEST_S):
+                await self._live(life, seconds, tasks, beside)
             life.ended_s = trio.current_time()
             if life.is_dead:
                 _leave_socket(data.control)
