@@ -12,8 +12,9 @@ from typing import Final
 
 import attrs
 
-from arb.domain.effects import Cell, QueryAccount, Table
+from arb.domain.effects import Cell, Table
 from arb.domain.events import Command, CommandKind
+from arb.domain.ids import InstrumentId
 from arb.domain.instrument import InstrumentKind
 from arb.domain.pair import Direction, Pair
 from arb.engine import reconciling, rows, watching
@@ -28,11 +29,14 @@ ZERO: Final = Decimal(0)
 
 
 def accept(turn: Turn, event: Command) -> None:
-    """An operator adopts the differences, or declares them somebody else's; the next reading has the last word."""
+    """An operator adopts the differences, or declares them somebody else's; the next reading has the last word.
+
+    Contracts come first: the coins that balance one are no transfer. Where something is in flight nothing is decided.
+    """
     memory, left = turn.memory, list[Difference]()
-    for told in memory.differences:
+    for told in sorted(memory.differences, key=lambda item: item.name not in memory.market.instruments):
         found = pair_of(turn, told)
-        if found is None or told.is_order or event.pair not in (None, found[0].id):
+        if found is None or told.is_order or event.pair not in (None, found[0].id) or not _is_settled(turn, told):
             left.append(told)
             continue
         item = _as_of_now(turn, told)
@@ -46,7 +50,18 @@ def accept(turn: Turn, event: Command) -> None:
         _write_down(turn, item, found[0], event.kind)
     memory.differences, memory.accepted_ns = tuple(left), memory.now_ns
     for venue in reconciling.venues_of(turn.config):
-        turn.effects.append(QueryAccount(venue=venue, reason=f"an operator decided: {event.kind.value}"))
+        turn.read_again(venue, f"an operator decided: {event.kind.value}")
+
+
+def _is_settled(turn: Turn, item: Difference) -> bool:
+    """Whether what the venue last told of it holds all that we booked: an execution comes before its balance. What was
+    told in an earlier run is as old as that."""
+    memory, keys = turn.memory, (item.venue, f"{item.venue}/{item.name}")
+    if item.name in memory.market.instruments:
+        told_ns = memory.contracts_ns.get(InstrumentId(item.name), memory.now_ns)
+    else:
+        told_ns = max((memory.balances_ns[key] for key in keys if key in memory.balances_ns), default=memory.now_ns)
+    return reconciling.is_quiet(turn, item.venue, told_ns)
 
 
 def _as_of_now(turn: Turn, item: Difference) -> Difference | None:
@@ -62,7 +77,7 @@ def _key_of(turn: Turn, item: Difference, pair: Pair, leg: str) -> str:
 
 def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
     """Into the pair's position, which is then balanced as any other; a contract without one opens it, so that watch,
-    margin guard and `flatten` have it in hand. Coins beyond a position are a transfer."""
+    margin guard and `flatten` have it in hand. Coins beyond what balances a position are a transfer."""
     memory, off = turn.memory, item.difference
     instrument = memory.market.instruments[leg_instrument(pair, leg)]
     is_contract = instrument.kind is InstrumentKind.PERPETUAL
@@ -73,9 +88,8 @@ def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
             return
         name = f"{memory.run_digest}-{memory.seq}-{pair.id}-adopted"
         position = open_unplanned(turn, pair, name, is_long=(off > 0) is (leg == "a"))
-    if position is not None and (is_contract or off < 0):
-        held = position.a.net_qty if leg == "a" else position.b.net_qty / pair.multiplier
-        part = off if is_contract else max(off, -max(held, ZERO))
+    if position is not None:
+        part = off if is_contract else _coins_of(position, pair, leg, off)
         if part:
             watching.adjust(turn, pair, leg, part, price)
             watching.tell_legs(turn, pair, leg, part)
@@ -83,6 +97,13 @@ def _adopt(turn: Turn, item: Difference, pair: Pair, leg: str) -> None:
             off -= part
     if off:
         book_transfer(turn, item.venue, instrument.base, off)
+
+
+def _coins_of(position: PairPosition, pair: Pair, leg: str, off: Decimal) -> Decimal:
+    """How many of the coins are the position's: of missing ones those that it held, of others those that it lacks."""
+    multiplier = Decimal(1) if leg == "a" else pair.multiplier
+    held = (position.a if leg == "a" else position.b).net_qty / multiplier
+    return max(off, -max(held, ZERO)) if off < 0 else min(off, max(-position.net_qty / multiplier, ZERO))
 
 
 def _is_tradable(turn: Turn, pair: Pair, leg: str, contracts: Decimal) -> bool:

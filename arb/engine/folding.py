@@ -34,6 +34,8 @@ ORPHAN_NS: Final = 5_000_000_000
 """How long an execution may wait for the order it belongs to."""
 KEEP_FOREIGN: Final = 2_000
 """Executions of somebody else's that are remembered, so that they are told once."""
+KEEP_UNBOOKED: Final = 1_000
+"""The newest of them that wait, per pair, to be booked at their own prices."""
 ZERO: Final = Decimal(0)
 
 
@@ -82,7 +84,7 @@ def _keep_foreign(turn: Turn, fill: Fill) -> None:
     pair = pair_of(turn, fill.instrument)
     if pair is not None and turn.memory.ledger.position(pair.id) is not None:
         lane = turn.memory.lanes[pair.id]
-        lane.foreign = (*lane.foreign, fill)
+        lane.foreign = (*lane.foreign, fill)[-KEEP_UNBOOKED:]
 
 
 def match_orphans(turn: Turn) -> None:

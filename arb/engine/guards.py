@@ -169,7 +169,7 @@ def _read_again(turn: Turn) -> None:
         return
     legs = {name for item in turn.config.pairs for name in (item.pair.a, item.pair.b)}
     for venue in sorted({venue_of(name) for name in legs}):
-        turn.effects.append(QueryAccount(venue=venue, reason="an operator resumes"))
+        turn.read_again(venue, "an operator resumes")
 
 
 def _accept(turn: Turn, cleared: tuple[CauseInForce, ...]) -> None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import attrs
 
-from arb.domain.effects import Alert, Cell, Effect, Publish, Record, Severity, Table
+from arb.domain.effects import Alert, Cell, Effect, Publish, QueryAccount, Record, Severity, Table
 from arb.domain.events import Level
 from arb.domain.ids import AssetId, ClientOrderId, InstrumentId, PairId, RunId, VenueId
 from arb.domain.order import Fill
@@ -231,6 +231,14 @@ class Turn:
     def wall_ns(self) -> int:
         """UTC of now."""
         return self.memory.market.wall_ns(self.memory.now_ns)
+
+    def read_again(self, venue: VenueId, reason: str) -> None:
+        """Have a venue's account read, and once more later where no reading comes of it (`reconciling.ask_again`)."""
+        reading = self.memory.readings.get(venue)
+        if reading is not None:
+            ask_ns = self.memory.now_ns + int(self.config.execution.position_check_s * 1e9)
+            self.memory.readings[venue] = attrs.evolve(reading, has_doubt=True, ask_ns=ask_ns)
+        self.effects.append(QueryAccount(venue=venue, reason=reason))
 
     def record(self, table: Table, row_id: str, rev: int, pair: PairId | None, row: dict[str, Cell]) -> None:
         """Write a row revision."""

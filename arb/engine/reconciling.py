@@ -55,14 +55,17 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
     if venue not in venues_of(turn.config):
         return
     told_ns = event.at_ns if event.begun_ns is None else event.begun_ns
-    is_compared = _is_quiet(turn, venue, told_ns)
+    is_compared = is_quiet(turn, venue, told_ns)
     before = memory.readings.get(venue)
     memory.readings[venue] = VenueReading(
         told_ns=told_ns, is_compared=is_compared, ask_ns=memory.now_ns + _grace_ns(turn),
+        has_doubt=memory.accepted_ns is not None and told_ns <= memory.accepted_ns,
         cash=before.cash if before is not None else (),
     )  # fmt: skip
     if not is_compared:
         return
+    if memory.is_settling:
+        watching.take_listed(turn, venue)
     _take_cash_over(turn, venue)
     found = (*contracts(turn, venue), *coins(turn, venue), *_orders(turn, event.open_orders))
     found = _since(turn, venue, found)
@@ -112,7 +115,7 @@ def ask_again(turn: Turn) -> None:
     for venue, reading in memory.readings.items():
         if (reading.is_compared and not reading.has_doubt) or memory.now_ns < reading.ask_ns:
             continue
-        if _is_quiet(turn, venue, memory.now_ns):
+        if is_quiet(turn, venue, memory.now_ns):
             memory.readings[venue] = attrs.evolve(reading, ask_ns=memory.now_ns + wait_ns)
             what = "told something that a second one has to confirm" if reading.is_compared else "could not be compared"
             turn.effects.append(QueryAccount(venue=venue, reason=f"the last reading {what}"))
@@ -127,7 +130,7 @@ def _grace_ns(turn: Turn) -> int:
     return int(grace_s * 1e9)
 
 
-def _is_quiet(turn: Turn, venue: VenueId, at_ns: int) -> bool:
+def is_quiet(turn: Turn, venue: VenueId, at_ns: int) -> bool:
     """Whether the rules are known and nothing can have moved what a reading of this moment tells: no order of ours
     works there, and the last execution is old enough."""
     memory = turn.memory
@@ -235,7 +238,9 @@ def _take_cash_over(turn: Turn, venue: VenueId) -> None:
         turn.alert(f"cash/{venue}/{asset}", Severity.WARNING, "cash moved that the books do not explain", fields)
         book_transfer(turn, venue, asset, off)
     ask_ns = max((item.since_ns + CASH_NS for item in left), default=reading.ask_ns)
-    memory.readings[venue] = attrs.evolve(reading, cash=tuple(left), has_doubt=bool(left), ask_ns=ask_ns)
+    has_doubt = reading.has_doubt or bool(left)
+    ask_ns = min(ask_ns, reading.ask_ns) if reading.has_doubt else ask_ns
+    memory.readings[venue] = attrs.evolve(reading, cash=tuple(left), has_doubt=has_doubt, ask_ns=ask_ns)
 
 
 def book_transfer(turn: Turn, venue: VenueId, asset: AssetId, amount: Decimal) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from arb.domain.effects import QueryAccount
 from arb.domain.fees import Fee
-from arb.domain.ids import AssetId, InstrumentId, TradeId, venue_of
+from arb.domain.ids import AssetId, InstrumentId, TradeId, VenueId, venue_of
 from arb.domain.instrument import Instrument, InstrumentKind
 from arb.domain.order import Fill, Purpose, Side
 from arb.domain.pair import Pair
@@ -108,7 +108,7 @@ def _told_again(turn: Turn, pair: Pair, booked: tuple[Difference, ...]) -> None:
         item for item in before if item.is_order or item.venue not in venues or item.name not in names
     )
     for venue in sorted({item.venue for item in before} & venues if len(memory.differences) < len(before) else ()):
-        turn.effects.append(QueryAccount(venue=venue, reason=f"position of {pair.id} was taken from the venue"))
+        turn.read_again(venue, f"position of {pair.id} was taken from the venue")
 
 
 def tell_legs(turn: Turn, pair: Pair, leg: str, contracts: Decimal) -> None:
@@ -243,6 +243,24 @@ def adjust(turn: Turn, pair: Pair, leg: str, off: Decimal, price: Decimal) -> No
         fx_mid = fx_mid_of(memory) or Decimal(1)
         memory.ledger.book_fill(fill, instrument, tag, fx_mid=fx_mid, fee=fee, fee_usdt_mid=usdt_mid)
         rows.fill_row(turn, fill, pair.id, leg, fee, position.id, usdt_mid)
+
+
+def take_listed(turn: Turn, venue: VenueId) -> None:
+    """Before anything is compared at a start: what a venue did to an open position and listed, execution by execution,
+    is no riddle. It is booked as listed where that explains the whole difference; the rest is for a person."""
+    memory = turn.memory
+    for item in turn.config.pairs:
+        for leg in ("a", "b"):
+            position, name = memory.ledger.position(item.pair.id), leg_instrument(item.pair, leg)
+            if position is None or venue_of(name) != venue or not _is_answering(turn, item.pair, name):
+                continue
+            held = position.a.net_qty if leg == "a" else position.b.net_qty
+            off = _difference(turn, memory.market.instruments[name], held)
+            mine = tuple(fill for fill in memory.lanes[item.pair.id].foreign if fill.instrument == name)
+            listed = sum((fill.side.sign * fill.qty for fill in _explaining(mine, off)), ZERO)
+            if off and listed == off:
+                adjust(turn, item.pair, leg, off, mark_price(memory, name))
+                tell_legs(turn, item.pair, leg, off)
 
 
 def _explaining(told: tuple[Fill, ...], off: Decimal) -> tuple[Fill, ...]:

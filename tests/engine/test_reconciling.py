@@ -15,13 +15,15 @@ from arb.domain.events import (
     ArmingSeen,
     Command,
     CommandKind,
+    FillSeen,
     PositionSeen,
     Reconciled,
     StorageSeen,
     TransferSeen,
 )
-from arb.domain.ids import AssetId, ClientOrderId, VenueOrderId
-from arb.domain.order import OrderState, OrderUpdate
+from arb.domain.ids import AssetId, ClientOrderId, TradeId, VenueOrderId
+from arb.domain.order import OrderState, OrderUpdate, Side
+from arb.domain.pair import Direction
 from arb.engine import Engine, EngineSnapshot
 from arb.execution.legs import LegState
 from arb.execution.order_ids import client_order_id
@@ -383,6 +385,132 @@ def test_coins_can_be_adopted_and_ignored(kind: CommandKind, coins: str) -> None
     (position,) = exchange.engine.open_positions()
     is_in_position = kind is CommandKind.ADOPT and coins.startswith("-")
     assert (position.net_qty < D("-0.003")) is is_in_position
+
+
+def books_lost(coins: str, contracts: str) -> Exchange:
+    """A run whose books know nothing of what the venues hold; both have been read."""
+    exchange = fresh()
+    exchange.run(1, cheap(0))
+    after = next_run(exchange)
+    after.coins, after.contracts = D(coins), D(contracts)
+    read_all(after)
+    assert words(after) == [(BTC, D(coins)), (B, D(contracts))]
+    return after
+
+
+@pytest.mark.parametrize(("coins", "held"), [("0.01", "0.01"), ("0.013", "0.01"), ("0.004", "0.004")])
+def test_a_hedged_book_that_is_adopted_stays_hedged_and_coins_beyond_it_are_a_transfer(coins: str, held: str) -> None:
+    exchange = books_lost(coins, "-0.01")
+    decide(exchange, CommandKind.ADOPT)
+    (position,) = exchange.engine.open_positions()
+    assert position.direction is Direction.LONG_A
+    assert (position.a.net_qty, position.b.net_qty) == (D(held), D("-0.01"))
+    assert sum(transfers(exchange, "BTC")) == D(coins) - D(held)
+    read_all(exchange)
+    assert words(exchange) == []
+    assert exchange.engine.unbalanced() == (() if D(held) == D("0.01") else ("BTC",))
+    exchange.put(ArmingSeen(at_ns=exchange.now_ns, is_armed=True))
+    exchange.run(2, cheap(70))
+    assert sum(order.qty or D(0) for order in exchange.submitted if order.side is Side.BUY) <= D("0.01") - D(held)
+    if D(held) == D("0.01"):
+        assert not exchange.submitted
+
+
+def test_coins_that_hedge_an_adopted_contract_may_be_adopted_after_it() -> None:
+    exchange = fresh()
+    exchange.run(1, cheap(0))
+    exchange = next_run(exchange)
+    exchange.contracts = D("-0.01")
+    read_all(exchange)
+    decide(exchange, CommandKind.ADOPT)
+    exchange.coins = D("0.01")
+    read_all(exchange)
+    decide(exchange, CommandKind.ADOPT)
+    (position,) = exchange.engine.open_positions()
+    assert (position.a.net_qty, position.net_qty) == (D("0.01"), 0)
+
+
+def test_coins_on_the_same_side_as_an_adopted_contract_hedge_nothing() -> None:
+    exchange = books_lost("0.01", "0.01")
+    decide(exchange, CommandKind.ADOPT)
+    (position,) = exchange.engine.open_positions()
+    assert (position.a.net_qty, position.b.net_qty) == (0, D("0.01"))
+    assert transfers(exchange, "BTC") == [D("0.01")]
+
+
+@pytest.mark.parametrize("kind", [CommandKind.ADOPT, CommandKind.IGNORE])
+def test_what_a_venue_told_before_the_last_execution_is_not_decided_about(kind: CommandKind) -> None:
+    exchange = opened()
+    exchange.run(15, cheap(70))
+    exchange.coins += D("0.01")
+    read_all(exchange)
+    assert words(exchange) == [(BTC, D("0.01"))]
+    exchange.account_delay_ms = 30_000
+    exchange.run(4, cheap(0))
+    sold = [order for order in exchange.submitted if order.instrument == A and order.side is Side.SELL]
+    assert sold
+    assert not exchange.engine.open_positions()
+    exchange.readings.clear()
+    exchange.is_silent = True
+    for _ in range(2):
+        decide(exchange, kind)
+        assert words(exchange) == [(BTC, D("0.01"))], "it is still told, for the next try"
+        assert {one.venue for one in exchange.readings} == set(VENUES)
+        assert not transfers(exchange, "BTC")
+        assert not exchange.engine.memory.foreign_qty
+        exchange.run(12, cheap(0))
+    read(exchange, UPBIT)
+    decide(exchange, kind)
+    read_all(exchange)
+    assert words(exchange) == []
+    assert sum(transfers(exchange, "BTC")) + sum(exchange.engine.memory.foreign_qty.values()) == D("0.01")
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_reading_that_a_decision_asked_for_is_asked_for_until_it_has_come(is_late: bool) -> None:
+    exchange = fresh()
+    exchange.run(1, cheap(0))
+    exchange.contracts = D("-0.005")
+    read_all(exchange)
+    read_all(exchange)
+    exchange.is_silent = True
+    decide(exchange, CommandKind.IGNORE)
+    if is_late:
+        begun_ns = exchange.now_ns - MS
+        exchange.now_ns += SECOND
+        for venue in VENUES:
+            exchange.put(Reconciled(at_ns=exchange.now_ns, venue=venue, begun_ns=begun_ns))
+    exchange.readings.clear()
+    exchange.run(25, cheap(0))
+    assert {one.venue for one in exchange.readings} == set(VENUES)
+    assert len(exchange.readings) >= 4
+    assert exchange.engine.memory.causes.has(Cause.EXTERNAL_HANDS)
+    read_all(exchange)
+    assert not exchange.engine.memory.causes.has(Cause.EXTERNAL_HANDS)
+    exchange.readings.clear()
+    exchange.run(25, cheap(0))
+    assert not exchange.readings
+
+
+def test_a_reading_that_a_resume_asked_for_is_asked_for_until_it_has_come() -> None:
+    exchange = fresh()
+    read_all(exchange)
+    exchange.now_ns += SECOND
+    exchange.put(StorageSeen(at_ns=exchange.now_ns, is_low=False, is_full=True, detail="x"))
+    exchange.is_silent = True
+    decide(exchange, CommandKind.RESUME)
+    exchange.readings.clear()
+    exchange.run(12, cheap(0))
+    assert {one.venue for one in exchange.readings} == set(VENUES)
+
+
+def test_of_the_executions_of_somebody_else_that_wait_to_be_booked_the_newest_are_kept() -> None:
+    exchange = opened()
+    fill = attrs.evolve(exchange.executions[-1], client_order_id=ClientOrderId("by-hand"), venue_order_id=None)
+    for number in range(1_010):
+        exchange.put(FillSeen(at_ns=exchange.now_ns, fill=attrs.evolve(fill, trade_id=TradeId(f"h{number}"))))
+    kept = exchange.engine.memory.lanes[exchange.engine.config.pairs[0].pair.id].foreign
+    assert [one.trade_id for one in (kept[0], kept[-1])] == ["h10", "h1009"]
 
 
 def test_a_clean_reading_of_all_venues_lets_resume_clear_what_halts() -> None:
