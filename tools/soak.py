@@ -43,6 +43,8 @@ VENUES: Final = ("upbit", "binance_usdm")
 BASE: Final = ROOT / "config" / "live.toml"
 KEY_FAULTS: Final = (FaultKind.KEY_WITHDRAWS, FaultKind.KEY_REFUSED)
 """While one is in force an engine that starts may refuse to (exit 4) or run unarmed."""
+TOLD_BY: Final = {FaultKind.ADL: "binance_usdm", FaultKind.KEY_WITHDRAWS: "binance_spot"}
+"""Kinds that only one venue knows; Binance tells about the keys of futures at its spot host."""
 BEAT_S: Final = 0.1
 MEAN_GAP_S: Final = 4.0
 """Between two strokes of the schedule."""
@@ -90,7 +92,7 @@ def schedule(seed: int, seconds: float) -> list[Stroke]:
         what = chance.choices(("fault", "kill", "term", "freeze", "pause", "look"), (60, 14, 5, 3, 6, 12))[0]
         if what == "fault":
             kind = waiting.pop() if waiting else chance.choice(kinds)
-            venue = "binance_usdm" if kind is FaultKind.ADL else chance.choice(VENUES)
+            venue = TOLD_BY.get(kind) or chance.choice(VENUES)
             for_s = 0.0 if kind.is_once else round(chance.uniform(0.5, 6.0), 2)
             found.append(Stroke(at_s=at_s, kind=what, venue=venue, fault=kind.value, for_s=for_s))
         else:

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from arb.domain.order import OrderState
+from arb.domain.tables import PARTS_KRW, PARTS_USDT
 from arb.engine import Engine
 from arb.execution.order_ids import is_ours
 
@@ -134,10 +135,9 @@ def profit_differences(stories: Stories) -> list[str]:
     for row in stories.rows("positions"):
         if not row["closed"]:
             continue
-        parts = ("spread", "slippage", "fees", "funding", "fx", "rounding", "residual")
-        for numeraire in ("krw", "usdt"):
+        for numeraire, parts in (("krw", PARTS_KRW), ("usdt", PARTS_USDT)):
             total = Decimal(row[f"pnl_{numeraire}"])
-            summed = sum((Decimal(row.get(f"{part}_{numeraire}") or 0) for part in parts), Decimal(0))
+            summed = sum((Decimal(row.get(part) or 0) for part in parts), Decimal(0))
             if abs(summed - total) > TINY:
                 found.append(f"position {row['id']}: parts give {summed} {numeraire}, pnl is {total}")
     return found

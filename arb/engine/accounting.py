@@ -233,7 +233,8 @@ def time_passed(turn: Turn) -> None:
     _publish(turn, found)
     if turn.memory.is_settling:
         return
-    account.seen_wall_ns = turn.wall_ns()
+    if readings := turn.memory.readings.values():
+        account.seen_wall_ns = turn.memory.market.wall_ns(min(reading.told_ns for reading in readings))
     day, kst_day = turn.memory.ledger.totals.day, (turn.wall_ns() + KST_NS) // DAY_NS
     if day != account.day:
         if account.day >= 0:

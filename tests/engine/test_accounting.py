@@ -514,8 +514,13 @@ def test_what_venues_booked_before_the_opening_moves_nothing_and_a_restart_reads
 
     assert account.rows(Table.FUNDING) == account.rows(Table.TRANSFERS) == []
     assert is_rounding(account.state())
+    for venue in (UPBIT, VenueId("binance_usdm")):
+        account.put(Reconciled(at_ns=account.now_ns, venue=venue, begun_ns=account.now_ns))
+    account.pass_time(2)
     later_ns = account.wall_ns + DAY_S * SECOND
-    assert read_from_ms(memory, later_ns) == (memory.ledger.account.seen_wall_ns - 3600 * SECOND) // 1_000_000
+    seen_ns = memory.ledger.account.seen_wall_ns
+    assert seen_ns == memory.market.wall_ns(min(reading.told_ns for reading in memory.readings.values()))
+    assert read_from_ms(memory, later_ns) == (seen_ns - 3600 * SECOND) // 1_000_000
 
 
 def test_the_account_survives_being_written_and_read_back() -> None:

@@ -191,7 +191,7 @@ def finish(exchange: Exchange, is_armed: bool = True) -> None:
     """It trades again, until all that stood open has been dealt with."""
     exchange.put(ArmingSeen(at_ns=exchange.now_ns, is_armed=is_armed))
     exchange.funding()
-    for _ in range(15):
+    for _ in range(60):
         exchange.run(2, cheap(0), step_ms=250)
         if exchange.engine.is_settled() and not exchange.due:
             return

@@ -47,6 +47,10 @@ _LOG = logging.getLogger("arb.account")
 _HELD: Final = 10_000
 _KEEPALIVE_TRIES: Final = 3
 _KEEPALIVE_RETRY_S: Final = 30.0
+_PARTIAL_RETRY_S: Final = 5.0
+"""Between two tries to read what traded, where only that failed."""
+_TRANSFERS_MS: Final = 30 * 86_400_000
+"""Venues refuse longer spans; what is listed later than this is not waited for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,6 +91,8 @@ class VenueAccount:
         self._is_reading = False
         self._is_owed = False
         """Whether a re-read that was asked for has not begun."""
+        self._is_whole = True
+        """Whether the last reading had everything."""
         self._held: list[Event] = []
         self._funding_since_ms = parts.bookings_since_ms
         executions = ExecutionParts(
@@ -140,9 +146,13 @@ class VenueAccount:
         Raises:
             VenueUnavailable: no answer, or none that can be understood.
         """
-        if not self._is_owed:
-            self._is_owed = True
+        if self._is_owed:
+            return
+        self._is_owed = True
+        try:
             await self.read(reason)
+        finally:
+            self._is_owed = False
 
     async def _connect_once(self) -> None:
         parts = self._parts
@@ -171,9 +181,13 @@ class VenueAccount:
         return None if request is None else await self._parts.http.read(request, Priority.QUERY)
 
     async def _reconcile(self) -> None:
+        """Read after every connect; what is left out for want of the executions is read until it is whole."""
         await self.read("connected")
         now_ns = self._parts.clock.monotonic_ns()
         self._parts.sink.put_account(FeedUp(at_ns=now_ns, feed=self._parts.feed, instruments=(), source="ws"))
+        while not self._is_whole:
+            await trio.sleep(_PARTIAL_RETRY_S)
+            await self.read("executions were not readable")
 
     async def _keep_alive(self, protocol: AccountProtocol) -> None:
         """Extend the listen key for as long as the connection lives."""
@@ -247,11 +261,23 @@ class VenueAccount:
             if isinstance(inbound, OrderUpdate) and inbound.state is OrderState.OPEN:
                 open_orders.append(inbound)
         booked = [*await self._funding(), *await self._transfers()]
-        traded = [self._event_of(fill) for fill in await self._executions.read(protocol)]
+        traded = await self._traded(protocol)
+        self._is_whole = traded is not None
+        if traded is None:
+            return [*booked, *holdings]
         line = Reconciled(
             at_ns=parts.clock.monotonic_ns(), venue=parts.venue, open_orders=tuple(open_orders), begun_ns=begun_ns
         )
         return [*traded, *booked, *holdings, line]
+
+    async def _traded(self, protocol: AccountProtocol) -> list[Event] | None:
+        """What traded since the last reading; None: it cannot be read now, which is no reason to be without balances,
+        positions and their margin, but nothing is reconciled without it."""
+        try:
+            return [self._event_of(fill) for fill in await self._executions.read(protocol)]
+        except VenueUnavailable as error:
+            _LOG.warning("executions_unread", extra={"venue": self._parts.venue, "error": str(error)})
+            return None
 
     async def _funding(self) -> list[Event]:
         parts = self._parts
@@ -267,16 +293,17 @@ class VenueAccount:
         return list(bookings)
 
     async def _transfers(self) -> list[Event]:
-        """Always from the beginning: a deposit is listed long before it counts, and none counts twice.
+        """Always from the beginning, at most a month: a deposit is listed long before it counts, and none counts twice.
 
         What cannot be read is no reason to be without balances and orders: money without an explanation is seen there.
         """
         parts, protocol = self._parts, self._protocol
         stamps = tuple(parts.stamp() for _ in range(protocol.transfers_count))
-        requests = protocol.transfers_requests(parts.bookings_since_ms, stamps)
+        since_ms = max(parts.bookings_since_ms, parts.stamp().wall_ms - _TRANSFERS_MS)
+        requests = protocol.transfers_requests(since_ms, stamps)
         try:
             answers = [await parts.http.read(request, Priority.QUERY) for request in requests]
-            return list(protocol.parse_transfers(tuple(answers), parts.bookings_since_ms, parts.clock.monotonic_ns()))
+            return list(protocol.parse_transfers(tuple(answers), since_ms, parts.clock.monotonic_ns()))
         except (VenueUnavailable, ProtocolError) as error:
             _LOG.warning("transfers_unread", extra={"venue": parts.venue, "error": str(error)})
             return []

@@ -48,6 +48,7 @@ _PRIORITIES: Final = {
     Purpose.FLATTEN: Priority.HEDGE,
 }
 
+CLOSED: Final = "not_sent: the run ends"
 TOO_OLD: Final = "too_old: an entry waited too long for the disk, its rate token or a connection"
 
 Answers = tuple[OrderUpdate | Fill, ...]
@@ -75,6 +76,8 @@ class VenueOrders:
         self._submitting = 0
         self._none_submitting = trio.Event()
         self._swept: list[Event] | None = None
+        self._is_closed = False
+        """Cancels go out: no order may follow its own."""
 
     # --- OrderGateway: never waits ---
 
@@ -141,6 +144,7 @@ class VenueOrders:
             while self._submitting:
                 self._none_submitting = trio.Event()
                 await self._none_submitting.wait()
+        self._is_closed = True
         with trio.move_on_after(limit_s):
             async with trio.open_nursery() as nursery:
                 for group in self._unfinished_groups():
@@ -179,8 +183,8 @@ class VenueOrders:
                 self._refuse(order, self._admission.no_budget())
                 return
             wait_s = self._may_wait_s(order)
-            if wait_s <= 0:
-                self._refuse(order, TOO_OLD)
+            if wait_s <= 0 or self._is_closed:
+                self._refuse(order, CLOSED if self._is_closed else TOO_OLD)
                 return
             answer = await self._admission.send(admitted, wanted.client_order_id, wait_s)
         except trio.TooSlowError:

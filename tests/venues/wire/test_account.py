@@ -391,7 +391,7 @@ async def test_the_listen_key_is_extended_and_three_failures_end_the_connection(
         assert [at for at, _ in errors] == [260]
 
 
-@pytest.mark.parametrize("path", ["/key", "/snapshot0", "/executions"])
+@pytest.mark.parametrize("path", ["/key", "/snapshot0"])
 async def test_an_answer_that_is_nonsense_or_an_error_fails_the_run_honestly(autojump_clock, path):
     for bad in (ok(b"nonsense"), ok(status=503)):
         errors: list[tuple[float, str]] = []
@@ -405,6 +405,23 @@ async def test_an_answer_that_is_nonsense_or_an_error_fails_the_run_honestly(aut
             await trio.sleep(15)
             assert [at - began for at, _ in errors] == [0]
             assert [kind for _, kind in rig.kinds()] == [FeedDown, *SNAPSHOT]
+
+
+async def test_executions_that_cannot_be_read_leave_the_stream_and_the_holdings_and_are_read_again(autojump_clock):
+    errors: list[tuple[float, str]] = []
+
+    def answer(target):
+        is_bad = target.startswith("/executions") and trio.current_time() < 12
+        return ok(status=503) if is_bad else ok(b"listen")
+
+    async with running(saying(), answer=answer, errors=errors) as rig:
+        await trio.sleep(30)
+        kinds = [kind for _, kind in rig.kinds()]
+
+        assert errors == []
+        assert kinds.count(FeedUp) == 1
+        assert kinds.count(BalanceSeen) == 4
+        assert [at for at, kind in rig.kinds() if kind is Reconciled] == [15]
 
 
 async def test_the_age_limit_renews_without_a_failure(autojump_clock):
