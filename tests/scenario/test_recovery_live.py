@@ -67,10 +67,6 @@ async def refused(world: LiveWorld, words: str, beside: Callable[[Life], Awaitab
     return life
 
 
-async def adl(world: LiveWorld) -> None:
-    world.strike("binance_usdm", FaultKind.ADL)
-
-
 async def sold_by_hand(world: LiveWorld) -> None:
     """Somebody else sells the coins that were held."""
     held = {str(one.asset): one.free for one in world.desk("upbit").balances()}
@@ -83,17 +79,12 @@ async def sold_by_hand(world: LiveWorld) -> None:
     world.simulation.stir()
 
 
-@pytest.mark.parametrize(
-    ("happens", "words"), [(adl, "binance_usdm:"), (sold_by_hand, "on upbit: the venue holds")], ids=["adl", "foreign"]
-)
-def test_a_quantity_that_changed_while_nobody_ran_is_refused_until_it_is_adopted(
-    tmp_path: Path, happens: Callable[[LiveWorld], Awaitable[None]], words: str
-) -> None:
+def test_a_quantity_that_changed_while_nobody_ran_is_refused_until_it_is_adopted(tmp_path: Path) -> None:
     async def scenario(world: LiveWorld) -> None:
         await left_open(world)
-        await happens(world)
+        await sold_by_hand(world)
         await trio.sleep(REST_S)
-        await refused(world, words)
+        await refused(world, "on upbit: the venue holds")
         decided = await world.run(errand=deciding(CommandKind.ADOPT))
         assert decided.engine.differences() == ()
         life = await world.run(seconds=15.0)
@@ -103,6 +94,23 @@ def test_a_quantity_that_changed_while_nobody_ran_is_refused_until_it_is_adopted
         assert life.reason.stop is Stop.GRACEFUL, life.reason
         assert life.engine.unbalanced() == ()
         assert life.engine.differences() == ()
+
+    in_live_world(tmp_path, scenario)
+
+
+def test_a_position_that_the_venue_cut_while_nobody_ran_is_booked_as_listed_and_made_equal(tmp_path: Path) -> None:
+    async def scenario(world: LiveWorld) -> None:
+        held = (await left_open(world)).engine.open_positions()[0]
+        world.strike("binance_usdm", FaultKind.ADL)
+        await trio.sleep(REST_S)
+        life = await world.run(seconds=15.0)
+        assert life.began_trading_s is not None
+        assert life.parts.missing == ()
+        assert life.engine.memory.causes.has(Cause.EXTERNAL_HANDS, held.pair)
+        decided = {one.name for one in life.moments if one.name.endswith("decided")}
+        assert decided & {"reverse decided", "hedge decided"}
+        assert "entry decided" not in decided
+        await agrees(world, life)
 
     in_live_world(tmp_path, scenario)
 
