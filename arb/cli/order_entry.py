@@ -101,11 +101,16 @@ def _venue_account(parts: Assembly, access: VenueAccess, credentials: Credential
             heard=orders.heard,
             heartbeat=WsHeartbeat(after_s=parts.heartbeat_s(access), within_s=PONG_WITHIN_S, text=None),
             max_connection_s=renewal_s(access),
-            bookings_since_ms=read_from_ms(parts.engine.memory, clock.wall_ns()),
+            bookings_since_ms=read_from_ms(parts.engine.memory, _last_ns(parts)),
             codec=access.spec.account.orders(credentials),
             booked_qty=lambda update: parts.engine.memory.orders.booked_qty(update),
         )
     )
+
+
+def _last_ns(parts: Assembly) -> int:
+    """UTC of the last moment that the books are of: now, where no earlier run left any."""
+    return parts.around.clock.wall_ns() if parts.recovered is None else parts.recovered.wall_ns
 
 
 async def _is_prepared(parts: Assembly, access: VenueAccess, account: VenueAccount) -> bool:
