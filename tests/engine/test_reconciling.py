@@ -427,14 +427,14 @@ def test_coins_that_hedge_an_adopted_contract_may_be_adopted_after_it() -> None:
     read_all(exchange)
     decide(exchange, CommandKind.ADOPT)
     (position,) = exchange.engine.open_positions()
-    assert (position.a.net_qty, position.net_qty) == (D("0.01"), 0)
+    assert (position.a.net_qty, position.net_qty) == (D("0.01"), D(0))
 
 
 def test_coins_on_the_same_side_as_an_adopted_contract_hedge_nothing() -> None:
     exchange = books_lost("0.01", "0.01")
     decide(exchange, CommandKind.ADOPT)
     (position,) = exchange.engine.open_positions()
-    assert (position.a.net_qty, position.b.net_qty) == (0, D("0.01"))
+    assert (position.a.net_qty, position.b.net_qty) == (D(0), D("0.01"))
     assert transfers(exchange, "BTC") == [D("0.01")]
 
 
