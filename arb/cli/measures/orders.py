@@ -39,7 +39,7 @@ from arb.venues.simulated.listings import listing
 from arb.venues.spec import BackOff, Bucket, Credentials, HttpRequest, HttpResponse, OrderCodec, RateReport, Stamp
 from arb.venues.wire.dial import SocketDialer
 from arb.venues.wire.order_http import OrderHttp, OrderTarget, open_order_http
-from arb.venues.wire.order_parts import OrderParts
+from arb.venues.wire.order_parts import OrderParts, OrderWaits
 from arb.venues.wire.orders import VenueOrders
 from arb.venues.wire.rate_limit import RateLimiter
 
@@ -48,6 +48,8 @@ ANSWERS = {
     VenueId("binance_usdm"): '{"code":-2019,"msg":"Margin is insufficient."}',
 }
 _KEYS = Credentials(key="k" * 40, secret="s" * 40)
+_AGELESS_S = 1e12
+"""The measured engine keeps a time of its own, by which no order can be too old."""
 _SIMULTANEOUS = ("execution.leg_order=simultaneous",)
 
 
@@ -206,7 +208,7 @@ def _orders(instrument: InstrumentId, wire: OrderHttp, inbox: Inbox, clock: Anch
             venue=venue, codec=codec_of(venue), instruments={instrument: listing(instrument)}, wire=wire,
             limiter=RateLimiter(FreeRate(load_venue(venue).rate.buckets), clock, venue=venue), sink=inbox, clock=clock,
             stamp=lambda: Stamp(wall_ms=clock.wall_ns() // 1_000_000, nonce=str(uuid.uuid4())),
-            read_account=_no_account,
+            read_account=_no_account, waits=OrderWaits(entry_age_s=_AGELESS_S),
         )
     )  # fmt: skip
 
