@@ -15,7 +15,7 @@ import trio
 from arb.domain.effects import Cancel, Effect, Query, QueryAccount, Record
 from arb.domain.errors import InvariantBroken
 from arb.domain.events import DepthSeen, Event
-from arb.domain.ids import ClientOrderId, FeedId, InstrumentId
+from arb.domain.ids import FeedId, InstrumentId
 from arb.domain.order import ApprovedOrder
 
 T = TypeVar("T")
@@ -224,10 +224,3 @@ class ThreadRunner(Protocol):
 
     async def __call__(self, function: Callable[[], T], /) -> T:
         """Return what the function returns; not abandoned on cancellation unless it only reads."""
-
-
-class OrderTracker(Protocol):
-    """Orders a gateway still works on, for the sweep."""
-
-    def unfinished(self) -> tuple[tuple[ClientOrderId, InstrumentId], ...]:
-        """Requests in flight included."""

@@ -27,22 +27,18 @@ def build_name() -> str:
 
 def new_run_id(wall_ns: int) -> RunId:
     """The start in microseconds, base 32, thirteen characters: later runs sort later, two runs never share one."""
-    return _named(wall_ns // 1_000)
+    value, letters = wall_ns // 1_000, []
+    for _ in range(13):
+        value, digit = divmod(value, 32)
+        letters.append(_DIGITS[digit])
+    return RunId("r" + "".join(reversed(letters)))
 
 
 def next_run_id(journal: Path, wall_ns: int) -> RunId:
     """A run that sorts behind every run of a journal directory, also when the clock was set back since."""
     names = [path.name.partition("-")[0] for path in segment_paths(journal)]
     newest = max((_microseconds(name) for name in names), default=0)
-    return _named(max(wall_ns // 1_000, newest + 1))
-
-
-def _named(microseconds: int) -> RunId:
-    value, letters = microseconds, []
-    for _ in range(13):
-        value, digit = divmod(value, 32)
-        letters.append(_DIGITS[digit])
-    return RunId("r" + "".join(reversed(letters)))
+    return new_run_id(max(wall_ns, (newest + 1) * 1_000))
 
 
 def _microseconds(name: str) -> int:

@@ -7,11 +7,7 @@
     │  └─ VenueUnavailable
     │     ├─ RateLimited
     │     ├─ CredentialsRefused
-    │     ├─ FeedSilent
-    │     └─ SequenceGap
-    ├─ OrderError              the order's fate is known
-    │  ├─ Rejected
-    │  └─ InsufficientBalance
+    │     └─ FeedSilent
     ├─ OrderUnknown            the order's fate is NOT known: ask before acting
     ├─ ProtocolError           the venue said something we do not understand
     ├─ ConfigError             a person must fix it; refuse to start
@@ -54,28 +50,6 @@ class CredentialsRefused(VenueUnavailable):
 
 class FeedSilent(VenueUnavailable):
     """The socket is open and nothing arrives: reconnect."""
-
-
-class SequenceGap(VenueUnavailable):
-    """Updates are missing: the book is hidden until a fresh snapshot."""
-
-
-class OrderError(ArbError):
-    """The order's fate is known and it does not rest at the venue."""
-
-    def __init__(self, client_order_id: str, venue: str, detail: str) -> None:
-        super().__init__(f"{venue}: order {client_order_id}: {detail}")
-        self.client_order_id = client_order_id
-        self.venue = venue
-        self.detail = detail
-
-
-class Rejected(OrderError):
-    """The venue refused the order by one of its rules."""
-
-
-class InsufficientBalance(OrderError):
-    """The venue refused the order for lack of funds or margin."""
 
 
 class OrderUnknown(ArbError):

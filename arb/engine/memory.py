@@ -127,7 +127,6 @@ class Lane:
     """Executions of orders that are not ours while a position was open: what a confirmed difference is booked at."""
     fill_ns: int = NEVER_NS
     """When the pair's last execution was booked."""
-    edge_d_bps: float = 0.0
     position_revision: int = 0
     published_ns: int = NEVER_NS
     near_ns: int | None = None

@@ -69,11 +69,6 @@ class ClosedPosition:
     """The two-leg order that ended it."""
     trade_qty: Decimal = ZERO
 
-    @property
-    def duration_ns(self) -> int:
-        """From opening to close."""
-        return self.closed_ns - self.position.opened_ns
-
 
 @attrs.frozen(kw_only=True)
 class FundingBooked:

@@ -260,11 +260,6 @@ class Market:
                 return wallet
         return WalletState(asset=asset, deposit=None, withdraw=None)
 
-    def data_age_ns(self, venue: VenueId, now_ns: int) -> int | None:
-        """Age of the freshest sign of life of a venue's books; None: none ever came."""
-        times = [self.as_of_ns(instrument) for instrument in self.books if venue_of(instrument) == venue]
-        return now_ns - max(times) if times else None
-
     def _feed(self, feed: FeedId) -> FeedLife:
         found = self.feeds.get(feed)
         if found is None:

@@ -28,7 +28,6 @@ SCHEMA: Final = 1
 _TOLD: Final = 3
 """Of many things wrong with a value, so many are told."""
 _EVENT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Event)}
-_EFFECT_TYPES: Final[dict[str, type]] = {cls.__name__: cls for cls in get_args(Effect)}
 _ENCODER: Final = msgspec.msgpack.Encoder(decimal_format="string")
 _STEP: Final = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw, list[tuple[str, msgspec.Raw]]])
 _EVENT_DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {

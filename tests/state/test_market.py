@@ -56,7 +56,6 @@ def test_freshness_starts_at_never() -> None:
 
     assert found.staleness(make.A_BTC, 0) == "no_book"
     assert found.as_of_ns(make.A_BTC) == NEVER_NS
-    assert found.data_age_ns(VenueId("upbit"), 0) is None
 
 
 def test_a_quiet_book_on_a_live_connection_is_fresh_until_it_is_too_quiet() -> None:

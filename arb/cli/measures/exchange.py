@@ -31,7 +31,6 @@ from arb.venues.simulated.models import MODELS
 from arb.venues.wire.local_facts import event_of, levels_of, new_order
 
 ORDER_NS: Final = 30_000_000
-TICK_NS: Final = 1_000_000_000
 LEVELS: Final = 15
 _ACCOUNT: Final = "bench"
 

@@ -101,10 +101,6 @@ class Exchange:
         for asset, amount in self.model.balances if balances is None else balances:
             self._credit(self.accounts[name], asset, amount, now_ns)
 
-    def has_account(self, name: str) -> bool:
-        """Whether the account is open."""
-        return name in self.accounts
-
     def transfer(
         self, account: str, asset: AssetId, amount: Decimal, now_ns: int, *, fee: Decimal = ZERO
     ) -> Transferred:

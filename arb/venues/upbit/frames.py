@@ -115,11 +115,6 @@ class UpbitTickerSimple(Struct, Generic[N], frozen=True, tag_field="ty", tag="ti
         check_amounts(self)
 
 
-AnyBook = UpbitBook[N] | UpbitBookSimple[N]
-AnyTrade = UpbitTrade[N] | UpbitTradeSimple[N]
-AnyTicker = UpbitTicker[N] | UpbitTickerSimple[N]
-
-
 class UpbitErrorBody(Struct, frozen=True):
     """What an error says of itself; quotation errors name themselves by HTTP status."""
 

@@ -39,7 +39,6 @@ from arb.venues.upbit.frames import (
 from arb.venues.upbit.rules import DEPTH_UNITS
 
 FeedBook = UpbitBook[Measure] | UpbitBookSimple[Measure]
-FeedUnit = UpbitUnit[Measure] | UpbitUnitSimple[Measure]
 FeedTrade = UpbitTrade[Decimal] | UpbitTradeSimple[Decimal]
 FeedTicker = UpbitTicker[Decimal] | UpbitTickerSimple[Decimal]
 

@@ -55,7 +55,7 @@ Answers = tuple[OrderUpdate | Fill, ...]
 
 
 class VenueOrders:
-    """An `OrderGateway` and `OrderTracker`; `run` does the work."""
+    """An `OrderGateway`; `run` does the work."""
 
     def __init__(self, parts: OrderParts) -> None:
         self._parts = parts
@@ -103,7 +103,7 @@ class VenueOrders:
         """Queue a re-read of balances and positions."""
         self._queue(partial(self._read_account, query.reason))
 
-    # --- OrderTracker ---
+    # --- what may still be open ---
 
     def unfinished(self) -> tuple[tuple[ClientOrderId, InstrumentId], ...]:
         """Orders not known to have ended, requests in flight included."""

@@ -407,6 +407,18 @@ async def test_an_answer_that_is_nonsense_or_an_error_fails_the_run_honestly(aut
             assert [kind for _, kind in rig.kinds()] == [FeedDown, *SNAPSHOT]
 
 
+async def test_a_reading_whose_wait_was_cancelled_keeps_nobody_else_from_reading(autojump_clock):
+    async with running(saying(), delay_s=1.0) as rig:
+        await trio.sleep(0.5)
+        with trio.move_on_after(0.5):
+            await rig.account.read_again("asked by a stream that ends")
+        await trio.sleep(60)
+        before = [kind for _, kind in rig.kinds()].count(Reconciled)
+        await rig.account.read_again("asked by the core")
+
+        assert [kind for _, kind in rig.kinds()].count(Reconciled) == before + 1
+
+
 async def test_executions_that_cannot_be_read_leave_the_stream_and_the_holdings_and_are_read_again(autojump_clock):
     errors: list[tuple[float, str]] = []
 

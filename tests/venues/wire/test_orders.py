@@ -370,3 +370,16 @@ async def test_an_entry_that_finds_no_room_in_time_never_leaves(autojump_clock):
 
         assert "/submit/entry" not in [path for _, path, _ in wire.sent]
         assert ("entry", "rejected", "too_old") in [row[1:] for row in told(inbox)]
+
+
+async def test_an_order_that_still_waits_when_cancels_go_out_never_follows_its_own(autojump_clock):
+    bucket = Bucket(name="order", capacity=1, window_s=3.0, reserve=0)
+    async with running(lambda _: "canceled 0", bucket=bucket) as (orders, wire, inbox):
+        submit(orders, order("first", Purpose.HEDGE))
+        await trio.sleep(1.5)
+        submit(orders, order("second", Purpose.HEDGE))
+        await trio.sleep(0.1)
+        await orders.sweep(0.5)
+        await trio.sleep(30)
+
+        assert "/submit/second" not in [path for _, path, _ in wire.sent]
