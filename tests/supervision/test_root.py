@@ -238,3 +238,13 @@ async def test_an_end_that_is_not_whole_is_no_success(autojump_clock: MockClock)
 
     assert reason.stop is Stop.FAILED
     assert "write tables" in reason.text
+
+
+def test_a_second_wish_to_stop_is_counted_though_the_first_reason_stands() -> None:
+    stop = StopRequest()
+    stop.ask(Stop.GRACEFUL, "going on as shadow")
+    assert stop.asked_count == 1
+    stop.ask(Stop.GRACEFUL, "received SIGTERM")
+
+    assert stop.asked_count == 2
+    assert stop.reason == Reason(Stop.GRACEFUL, "going on as shadow")
