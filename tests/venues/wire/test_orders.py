@@ -374,7 +374,7 @@ async def test_an_entry_that_finds_no_room_in_time_never_leaves(autojump_clock):
 
 async def test_an_order_that_still_waits_when_cancels_go_out_never_follows_its_own(autojump_clock):
     bucket = Bucket(name="order", capacity=1, window_s=3.0, reserve=0)
-    async with running(lambda _: "canceled 0", bucket=bucket) as (orders, wire, inbox):
+    async with running(lambda _: "canceled 0", bucket=bucket) as (orders, wire, _):
         submit(orders, order("first", Purpose.HEDGE))
         await trio.sleep(1.5)
         submit(orders, order("second", Purpose.HEDGE))
